@@ -1,0 +1,93 @@
+"""The data that stages hand to one another, and the shape legend of the package.
+
+Shape legend: B batch, To observation horizon, Th chunk horizon, Ta executed actions,
+P points, S state dimension, A action dimension, N steps of a dataset, E episodes, W windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+Array = Any
+"""A numpy array or a torch tensor."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the policy sees: point clouds in the world frame in metres, and robot states.
+
+    Attributes:
+        point_cloud: (B, To, P, 3) float32.
+        agent_pos: (B, To, S) float32.
+    """
+
+    point_cloud: Array
+    agent_pos: Array
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A training batch: an observation and the action chunk that starts at its first frame.
+
+    Attributes:
+        point_cloud: (B, To, P, 3) float32, metres, world frame.
+        agent_pos: (B, To, S) float32.
+        action: (B, Th, A) float32.
+        episode: (B,) int64, the episode each row comes from.
+        step: (B,) int64, the step of the row's last observation within its episode.
+    """
+
+    point_cloud: torch.Tensor
+    agent_pos: torch.Tensor
+    action: torch.Tensor
+    episode: torch.Tensor
+    step: torch.Tensor
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task as `mfpolicy tasks` lists it.
+
+    Attributes:
+        name: ``suite/task``, for example ``metaworld/drawer-open``.
+        suite: the suite, for example ``metaworld``.
+        difficulty: easy, medium, hard or very hard.
+        state_dim: S. action_dim: A.
+        horizon: control steps of an episode.
+        control_rate_hz: control steps per second of simulated time.
+        expert: where demonstrations come from, for example ``scripted``.
+    """
+
+    name: str
+    suite: str
+    difficulty: str
+    state_dim: int
+    action_dim: int
+    horizon: int
+    control_rate_hz: float
+    expert: str
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """One evaluated episode, as a line of ``episodes.jsonl``.
+
+    Attributes:
+        seed: seed of the environment's reset and of the policy's noise.
+        success_any: the success flag was up at some step.
+        success_end: the success flag was up at the last step.
+        steps: control steps taken.
+        episode_return: sum of the environment's rewards.
+        latencies_ms: per stage (points, copy, encoder, network, total), one entry a decision.
+    """
+
+    seed: int
+    success_any: bool
+    success_end: bool
+    steps: int
+    episode_return: float
+    latencies_ms: dict[str, list[float]] = field(default_factory=dict)

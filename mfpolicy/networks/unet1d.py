@@ -1,0 +1,182 @@
+"""FiLM-conditioned 1-D U-Net over the action chunk: the network of Diffusion Policy, DP3 and MP1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from mfpolicy.errors import ConfigError
+from mfpolicy.networks.base import NETWORKS, Network
+from mfpolicy.networks.live_conv import LiveConv1d, LiveUpsample1d
+from mfpolicy.networks.time_embedding import IntervalEmbedding
+
+
+class ConvBlock(nn.Module):
+    """Convolution → group norm → Mish."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, kernel_size: int, length: int, groups: int
+    ) -> None:
+        super().__init__()
+        self.conv = LiveConv1d(in_channels, out_channels, kernel_size=kernel_size, length=length)
+        self.norm = nn.GroupNorm(groups, out_channels)
+        self.activation = nn.Mish()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.activation(self.norm(self.conv(x)))
+
+
+class ResidualBlock(nn.Module):
+    """Two convolution blocks with FiLM after the first, and a residual connection."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, kernel_size: int, length: int, groups: int
+    ) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.first = ConvBlock(
+            in_channels, out_channels, kernel_size=kernel_size, length=length, groups=groups
+        )
+        self.second = ConvBlock(
+            out_channels, out_channels, kernel_size=kernel_size, length=length, groups=groups
+        )
+        same = in_channels == out_channels
+        self.residual = (
+            nn.Identity()
+            if same
+            else LiveConv1d(in_channels, out_channels, kernel_size=1, length=length)
+        )
+
+    def forward(self, x: torch.Tensor, film: torch.Tensor) -> torch.Tensor:
+        scale, shift = film.chunk(2, dim=1)
+        hidden = self.first(x) * scale[:, :, None] + shift[:, :, None]
+        return self.second(hidden) + self.residual(x)
+
+
+@NETWORKS.register("unet1d")
+class UNet1D(Network):
+    """FiLM U-Net of Chi et al. (2023) with the (r, t) embeddings of MP1, in exact live-tap form.
+
+    With widths (512, 1024, 2048) and horizon 4 it computes the same function, with the same
+    gradients, as the paper's padded network, with a third of its weights.
+
+    The FiLM layer of every block acts on Mish(time embedding ⊕ condition). Mish is elementwise and
+    the layer linear, so it splits into a time part and a condition part; the condition part of
+    all blocks is one matrix product, done once per condition (:meth:`prepare`).
+
+    Args:
+        action_dim: A.
+        horizon: Th, divisible by 2^(len(widths) − 1).
+        condition_dim: C.
+        widths: channels per level.
+        kernel_size: odd kernel size of the full convolutions.
+        groups: groups of each group norm; divides every width.
+        time_dim: size of the interval embedding.
+        top_frequency: highest frequency of the time embedding (see its docstring).
+
+    Raises:
+        ConfigError: horizon, kernel size, widths and groups do not fit one another.
+    """
+
+    def __init__(
+        self,
+        *,
+        action_dim: int,
+        horizon: int,
+        condition_dim: int,
+        widths: Sequence[int] = (512, 1024, 2048),
+        kernel_size: int = 5,
+        groups: int = 8,
+        time_dim: int = 128,
+        top_frequency: float = 1.0,
+    ) -> None:
+        super().__init__(action_dim=action_dim, horizon=horizon, condition_dim=condition_dim)
+        _check(horizon, widths, kernel_size, groups)
+        self.time = IntervalEmbedding(time_dim, top_frequency=top_frequency)
+        lengths = [horizon >> level for level in range(len(widths))]
+
+        def block(in_channels: int, out_channels: int, length: int) -> ResidualBlock:
+            return ResidualBlock(
+                in_channels, out_channels, kernel_size=kernel_size, length=length, groups=groups
+            )
+
+        self.down = nn.ModuleList()
+        self.shrink = nn.ModuleList()
+        for level, (width, length) in enumerate(zip(widths, lengths, strict=True)):
+            before = widths[level - 1] if level else action_dim
+            self.down.append(
+                nn.ModuleList([block(before, width, length), block(width, width, length)])
+            )
+            if level < len(widths) - 1:
+                self.shrink.append(
+                    LiveConv1d(width, width, kernel_size=3, length=length, stride=2)
+                )
+        self.middle = nn.ModuleList([block(widths[-1], widths[-1], lengths[-1]) for _ in range(2)])
+        self.up = nn.ModuleList()
+        self.grow = nn.ModuleList()
+        for level in range(len(widths) - 1, 0, -1):
+            width, length = widths[level - 1], lengths[level]
+            self.up.append(
+                nn.ModuleList([block(2 * widths[level], width, length), block(width, width, length)])
+            )
+            self.grow.append(LiveUpsample1d(width, length=length))
+        self.final = ConvBlock(
+            widths[0], widths[0], kernel_size=kernel_size, length=horizon, groups=groups
+        )
+        self.project = LiveConv1d(widths[0], action_dim, kernel_size=1, length=horizon)
+
+        blocks = [m for m in self.modules() if isinstance(m, ResidualBlock)]
+        self._film_sizes = [2 * b.out_channels for b in blocks]
+        self.film_time = nn.Linear(time_dim, sum(self._film_sizes), bias=False)
+        self.film_condition = nn.Linear(condition_dim, sum(self._film_sizes))
+        self._initialise_film(time_dim + condition_dim)
+
+    def _initialise_film(self, fan_in: int) -> None:
+        """Draws both halves as PyTorch draws the one linear layer that they are together."""
+        bound = fan_in**-0.5
+        for parameter in (*self.film_time.parameters(), *self.film_condition.parameters()):
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def prepare(self, condition: torch.Tensor) -> torch.Tensor:
+        """(B, C) → the condition's share (B, F) of all FiLM scales and shifts."""
+        return self.film_condition(nn.functional.mish(condition))
+
+    def features(
+        self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, prepared: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Returns u (B, Th, A) and the flattened output of every level but the last (B, D)."""
+        time = nn.functional.mish(self.time(r, t))
+        films = iter((prepared + self.film_time(time)).split(self._film_sizes, dim=1))
+        x = z.transpose(1, 2)  # (B, A, Th)
+        skips = []
+        for level, blocks in enumerate(self.down):
+            for block in blocks:
+                x = block(x, next(films))
+            skips.append(x)
+            if level < len(self.shrink):
+                x = self.shrink[level](x)
+        hidden = [skip.flatten(1) for skip in skips[:-1]]
+        for block in self.middle:
+            x = block(x, next(films))
+        for blocks, grow in zip(self.up, self.grow, strict=True):
+            x = torch.cat([x, skips.pop()], dim=1)
+            for block in blocks:
+                x = block(x, next(films))
+            x = grow(x)
+        u = self.project(self.final(x)).transpose(1, 2)  # (B, Th, A)
+        return u, hidden
+
+
+def _check(horizon: int, widths: Sequence[int], kernel_size: int, groups: int) -> None:
+    halvings = 2 ** (len(widths) - 1)
+    if not widths or horizon < 1 or horizon % halvings:
+        raise ConfigError(
+            f"the horizon of a U-Net with {len(widths)} levels must be a multiple of {halvings}",
+            received=horizon,
+        )
+    if kernel_size % 2 == 0:
+        raise ConfigError("kernel_size must be odd", received=kernel_size)
+    if any(width % groups for width in widths):
+        raise ConfigError(f"every width must be a multiple of groups={groups}", received=widths)

@@ -1,0 +1,30 @@
+"""Objectives: how a network learns the map from noise to action chunk, and how it is sampled.
+
+Convention of the whole package: z_t = (1 − t) x + t e with data x at t = 0 and noise e at t = 1,
+conditional velocity v = e − x, average velocity u(z, r, t) over [r, t], one step x̂ = e − u(e, 0, 1).
+
+Example:
+    >>> import torch
+    >>> from mfpolicy import objectives
+    >>> objective = objectives.build("meanflow")
+    >>> toward = lambda z, r, t: z - 0.5            # data that is always 0.5
+    >>> objective.sample(toward, torch.zeros(1, 4, 2), steps=1)[0, 0]
+    tensor([0.5000, 0.5000])
+"""
+
+from mfpolicy.objectives.base import OBJECTIVES, Objective
+from mfpolicy.objectives.meanflow import MeanFlow
+from mfpolicy.objectives.velocity import ConditionalVelocity, Velocity
+
+build = OBJECTIVES.build
+names = OBJECTIVES.names
+
+__all__ = [
+    "OBJECTIVES",
+    "ConditionalVelocity",
+    "MeanFlow",
+    "Objective",
+    "Velocity",
+    "build",
+    "names",
+]

@@ -1,0 +1,52 @@
+"""What every objective offers."""
+
+from __future__ import annotations
+
+import torch
+
+from mfpolicy.errors import ConfigError
+from mfpolicy.objectives.velocity import Velocity
+from mfpolicy.registry import Registry
+
+OBJECTIVES: Registry[Objective] = Registry("objective")
+
+Diagnostics = dict[str, torch.Tensor]
+"""Detached scalars to log, by name."""
+
+
+class Objective:
+    """A loss for a velocity and a sampler that turns noise into action chunks with it.
+
+    Attributes:
+        needs_null: the policy must learn a null condition (classifier-free guidance).
+    """
+
+    needs_null: bool = False
+
+    def loss(
+        self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, Diagnostics]:
+        """Returns the scalar loss on normalised action chunks (B, Th, A), and diagnostics."""
+        raise NotImplementedError(f"{type(self).__name__} must implement loss()")
+
+    def sample(self, velocity: Velocity, noise: torch.Tensor, steps: int = 1) -> torch.Tensor:
+        """Turns noise (B, Th, A) into action chunks with ``steps`` network evaluations.
+
+        Jumps along a uniform grid from t = 1 to t = 0: z_r = z_t − (t − r) u(z_t, r, t).
+
+        Raises:
+            ConfigError: steps is not a whole number of at least 1.
+        """
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+            raise ConfigError("steps must be a whole number of at least 1", received=steps)
+        grid = torch.linspace(1, 0, steps + 1, device=noise.device, dtype=noise.dtype)
+        z = noise
+        for t, r in zip(grid[:-1], grid[1:], strict=True):
+            ones = torch.ones(len(z), device=z.device, dtype=z.dtype)
+            z = z - (t - r) * velocity(z, r * ones, t * ones)
+        return z
+
+
+def per_row(time: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Returns times (B,) shaped to multiply ``like`` (B, …)."""
+    return time.view(-1, *[1] * (like.ndim - 1))

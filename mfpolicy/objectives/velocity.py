@@ -1,0 +1,81 @@
+"""The velocity that an objective trains or samples: any callable (z, r, t) → u."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from mfpolicy.networks import Network
+
+Velocity = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Average velocity: z (B, Th, A), r (B,), t (B,) in [0, 1] → u (B, Th, A)."""
+
+
+class ConditionalVelocity:
+    """A network under fixed conditions, one per row.
+
+    Closed forms and networks enter objectives alike, as callables (z, r, t). This class adds what
+    only a conditional network has: hidden features for regularisers, rows whose condition is
+    dropped, and the unconditional branch for guidance.
+
+    Args:
+        network: the network.
+        prepared: what ``network.prepare`` made of the conditions, (B, F).
+        null: the same for the learned null condition, (1, F), or None without one.
+        condition: the encoder's output (B, C), for regularisers on it.
+        gap: (B, B) int64, steps between two rows' frames, −1 where they are of different episodes.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        prepared: torch.Tensor,
+        *,
+        null: torch.Tensor | None = None,
+        condition: torch.Tensor | None = None,
+        gap: torch.Tensor | None = None,
+    ) -> None:
+        self.network = network
+        self.prepared = prepared
+        self.null = null
+        self.condition = condition
+        self.gap = gap
+
+    def __call__(self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return self.network(z, r, t, self.prepared)
+
+    def features(
+        self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Returns u (B, Th, A) and hidden features, each (B, D)."""
+        return self.network.features(z, r, t, self.prepared)
+
+    def rows(self, index: torch.Tensor) -> ConditionalVelocity:
+        """Returns the velocity of the rows ``index`` alone."""
+        return self._with(self.prepared[index])
+
+    def dropped(self, mask: torch.Tensor) -> ConditionalVelocity:
+        """Returns the velocity whose rows in ``mask`` (B,) see the null condition."""
+        null = self.unconditional().prepared
+        return self._with(torch.where(mask[:, None], null, self.prepared))
+
+    def unconditional(self) -> ConditionalVelocity:
+        """Returns the velocity under the null condition.
+
+        Raises:
+            ValueError: the policy has no null condition, because its objective uses no guidance.
+        """
+        if self.null is None:
+            raise ValueError("this velocity has no null condition")
+        return self._with(self.null.expand_as(self.prepared))
+
+    def detached(self) -> ConditionalVelocity:
+        """Returns the velocity with no graph into encoder and condition."""
+        return self._with(self.prepared.detach())
+
+    def _with(self, prepared: torch.Tensor) -> ConditionalVelocity:
+        return ConditionalVelocity(
+            self.network, prepared, null=self.null, condition=self.condition, gap=self.gap
+        )
+

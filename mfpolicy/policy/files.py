@@ -1,0 +1,142 @@
+"""A policy on disk: weights and spec in one safetensors file. Nothing in it is ever executed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mfpolicy.errors import BackendError, RunError
+from mfpolicy.policy.policy import Policy
+from mfpolicy.policy.spec import PolicySpec
+
+WEIGHTS = "model.safetensors"
+_SPEC_KEY = "mfpolicy_spec"
+
+
+def save_policy(
+    policy: Policy, folder: str | os.PathLike[str], *, state: dict[str, torch.Tensor] | None = None
+) -> Path:
+    """Writes ``model.safetensors`` into a run folder; readers see the old file or the new one.
+
+    Args:
+        policy: its spec, and its weights unless ``state`` is given.
+        folder: run folder, made if missing.
+        state: weights to write in place of the policy's own, for example their EMA.
+
+    Returns:
+        The path of the file.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = state if state is not None else policy.state_dict()
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    temporary = folder / f".{WEIGHTS}.{os.getpid()}"
+    try:
+        save_file(tensors, temporary, metadata={_SPEC_KEY: json.dumps(policy.spec.to_dict())})
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(folder / WEIGHTS)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return folder / WEIGHTS
+
+
+def read_spec(run: str | os.PathLike[str]) -> PolicySpec:
+    """Reads what a saved policy is, without its weights.
+
+    Raises:
+        RunError: the file is missing, damaged, or not a policy of this package.
+    """
+    return _read(run)[0]
+
+
+def load_policy(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Policy:
+    """Loads a trained policy from its run folder, or from a ``.safetensors`` file.
+
+    Args:
+        run: run folder, or the file itself.
+        device: where the policy goes, for example ``cpu`` or ``cuda``.
+
+    Raises:
+        RunError: the file is missing, damaged, or not a policy of this package.
+        BackendError: this machine has no such device.
+
+    Example:
+        >>> policy = load_policy("runs/drawer-open")        # doctest: +SKIP
+    """
+    device = check_device(device)
+    spec, tensors = _read(run, weights=True)
+    policy = Policy(spec)
+    own = {name: tuple(value.shape) for name, value in policy.state_dict().items()}
+    stored = {name: tuple(value.shape) for name, value in tensors.items()}
+    if own != stored:
+        differing = sorted(set(own.items()) ^ set(stored.items()))[:4]
+        raise RunError(
+            f"the weights in {run} must fit their own spec", received=differing,
+            remedy="the file was changed or written by another version; train again",
+        )
+    policy.load_state_dict(tensors)
+    return policy.to(device).eval()
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Returns the torch device of this name; ``auto`` is a GPU where there is one.
+
+    Raises:
+        BackendError: the name is no device, or this machine has no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BackendError(
+            "device must be one that this machine has",
+            received=str(device),
+            remedy="use device=cpu, or run `mfpolicy doctor`",
+        ) from error
+    return torch.device(device)
+
+
+def _read(
+    run: str | os.PathLike[str], *, weights: bool = False
+) -> tuple[PolicySpec, dict[str, torch.Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(run)
+    path = path if path.suffix == ".safetensors" else path / WEIGHTS
+    if not path.is_file():
+        raise RunError(
+            f"a run folder must hold {WEIGHTS}",
+            received=str(run),
+            remedy="check the path, or train first with `mfpolicy train … out=<run folder>`",
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            names = list(file.keys()) if weights else []
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise RunError(
+            f"{path} must be a whole safetensors file",
+            received=str(error),
+            remedy="copy it again, or go on from its last checkpoint with resume=true",
+        ) from error
+    return _parse_spec(path, metadata), tensors
+
+
+def _parse_spec(path: Path, metadata: dict[str, Any]) -> PolicySpec:
+    try:
+        return PolicySpec(**json.loads(metadata[_SPEC_KEY]))
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise RunError(
+            f"{path} must carry the spec of an mfpolicy policy",
+            received=repr(error),
+            remedy="load files that `mfpolicy train` wrote",
+        ) from error

@@ -1,0 +1,56 @@
+"""Everything needed to build a policy anew, as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mfpolicy.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """Everything needed to build a policy anew; saved with its weights.
+
+    Attributes:
+        preset: name of the preset it was made from.
+        point_dim: values per point. points: points per cloud, None for any number.
+        state_dim: S. action_dim: A.
+        n_obs_steps: To. horizon: Th. n_action_steps: Ta.
+        encoder, network, objective: registered name under ``name``, options beside it.
+        task, control_rate_hz, recipe: what the training data were, where known; the recipe is
+            that of the point clouds, so that a robot repeats it.
+
+    Raises:
+        ConfigError: the executed actions do not fit the chunk.
+    """
+
+    preset: str
+    point_dim: int
+    state_dim: int
+    action_dim: int
+    n_obs_steps: int
+    horizon: int
+    n_action_steps: int
+    encoder: Mapping[str, Any]
+    network: Mapping[str, Any]
+    objective: Mapping[str, Any]
+    points: int | None = None
+    task: str | None = None
+    control_rate_hz: float | None = None
+    recipe: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        longest = self.horizon - self.n_obs_steps + 1
+        if not 1 <= self.n_action_steps <= longest:
+            raise ConfigError(
+                "n_action_steps must be in [1, horizon - n_obs_steps + 1] = "
+                f"[1, {longest}], since a chunk starts at the first observed step",
+                received=self.n_action_steps,
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the spec as plain JSON-able values."""
+        return dataclasses.asdict(self)

@@ -27,7 +27,8 @@ class UserError(ValueError):
             parts.append(f"Received: {received!r}")
         if remedy:
             parts.append(remedy.rstrip("."))
-        super().__init__(". ".join(parts) + ".")
+        text = ". ".join(parts)
+        super().__init__(text if text.endswith("?") else text + ".")
 
 
 class ConfigError(UserError):

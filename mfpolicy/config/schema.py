@@ -1,0 +1,212 @@
+"""What each command takes, as frozen dataclasses that refuse values without a meaning.
+
+The defaults live in ``configs/*.yaml`` alone; ``mfpolicy VERB --help`` lists them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from mfpolicy.errors import ConfigError
+
+
+def _at_least(minimum: float, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value >= minimum:
+            raise ConfigError(f"{name} must be at least {minimum}", received=value)
+
+
+def _above_zero(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value < float("inf"):
+            raise ConfigError(f"{name} must be above 0 and finite", received=value)
+
+
+def _not_empty(**values: str | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value.strip():
+            raise ConfigError(f"{name} must not be empty", received=value)
+
+
+def _known_device(device: str, *, auto: bool) -> None:
+    names = r"cpu|mps|cuda(:\d+)?" + ("|auto" if auto else "")
+    if not re.fullmatch(names, device):
+        choices = ("auto, " if auto else "") + "cpu, cuda, cuda:N or mps"
+        raise ConfigError("device must name a torch device", received=device, remedy=f"use {choices}")
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """The shape of a policy in time and space.
+
+    Attributes:
+        name: the preset's name.
+        n_obs_steps: To, observed frames.
+        horizon: Th, steps of a predicted chunk; it starts at the first observed frame.
+        n_action_steps: Ta, executed steps; they start at the last observed frame.
+        points: P, points per cloud (a prefix of the stored ones); None takes all that are stored.
+
+    Raises:
+        ConfigError: a value is out of range, or the executed steps reach beyond the chunk.
+    """
+
+    name: str
+    n_obs_steps: int
+    horizon: int
+    n_action_steps: int
+    points: int | None
+
+    def __post_init__(self) -> None:
+        _at_least(
+            1,
+            **{
+                "policy.n_obs_steps": self.n_obs_steps,
+                "policy.horizon": self.horizon,
+                "policy.n_action_steps": self.n_action_steps,
+                "policy.points": self.points,
+            },
+        )
+        if self.n_obs_steps - 1 + self.n_action_steps > self.horizon:
+            raise ConfigError(
+                "policy.horizon must hold the executed steps: at least "
+                "n_obs_steps - 1 + n_action_steps",
+                received={
+                    "horizon": self.horizon,
+                    "n_obs_steps": self.n_obs_steps,
+                    "n_action_steps": self.n_action_steps,
+                },
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The optimizer and its schedule; ``configs/train.yaml`` says what each value does."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    betas: tuple[float, float]
+    weight_decay: float
+    warmup_steps: int
+    ema_power: float
+    ema_max_decay: float
+    grad_clip_norm: float
+    checkpoint_every: int
+    log_every: int
+
+    def __post_init__(self) -> None:
+        whole = ("steps", "batch_size", "checkpoint_every", "log_every")
+        _at_least(1, **{f"training.{name}": getattr(self, name) for name in whole})
+        positive = ("learning_rate", "ema_power", "grad_clip_norm")
+        _above_zero(**{f"training.{name}": getattr(self, name) for name in positive})
+        not_negative = ("weight_decay", "warmup_steps")
+        _at_least(0, **{f"training.{name}": getattr(self, name) for name in not_negative})
+        for name, value in (*(("betas", b) for b in self.betas), ("ema_max_decay", self.ema_max_decay)):
+            if not 0 <= value < 1:
+                raise ConfigError(f"training.{name} must lie in [0, 1)", received=value)
+
+
+@dataclass(frozen=True)
+class LoggingConfig:
+    """Where progress goes. ``wandb`` is auto, offline or disabled; no account is ever needed."""
+
+    wandb: str
+    project: str
+    progress: bool
+
+    def __post_init__(self) -> None:
+        modes = ("auto", "offline", "disabled")
+        if self.wandb not in modes:
+            raise ConfigError(
+                "logging.wandb must be one of " + ", ".join(modes), received=self.wandb
+            )
+        _not_empty(**{"logging.project": self.project})
+
+
+@dataclass(frozen=True)
+class PresetConfig:
+    """A policy's parts as a preset names them, ready for the registries.
+
+    Attributes:
+        policy: the shape in time and space.
+        encoder: registered name under ``name`` and its options; network and objective alike.
+    """
+
+    policy: PolicyConfig
+    encoder: dict[str, Any]
+    network: dict[str, Any]
+    objective: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for part in ("encoder", "network", "objective"):
+            if not isinstance(getattr(self, part).get("name"), str):
+                raise ConfigError(
+                    f"{part} must have a name", received=getattr(self, part), remedy=f"set {part}.name"
+                )
+
+
+@dataclass(frozen=True)
+class TrainConfig(PresetConfig):
+    """Everything ``mfpolicy train`` needs; ``config.yaml`` of a run folder holds it whole."""
+
+    task: str
+    data: str
+    out: str
+    seed: int
+    device: str
+    resume: bool
+    training: TrainingConfig
+    logging: LoggingConfig
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _not_empty(task=self.task, data=self.data, out=self.out)
+        _at_least(0, seed=self.seed)
+        _known_device(self.device, auto=True)
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """Everything ``mfpolicy eval`` takes; None lets the evaluation decide."""
+
+    run: str
+    task: str | None
+    episodes: int
+    seed: int
+    workers: int | None
+    device: str
+    steps: int
+    videos: bool
+    name: str | None
+
+    def __post_init__(self) -> None:
+        _not_empty(run=self.run, task=self.task, name=self.name)
+        _at_least(1, episodes=self.episodes, workers=self.workers, steps=self.steps)
+        _at_least(0, seed=self.seed)
+        _known_device(self.device, auto=False)
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Everything ``mfpolicy collect`` takes.
+
+    Attributes:
+        points: points per cloud; None takes the suite's.
+        suite: only the suite options that were changed on the command line.
+    """
+
+    task: str
+    out: str
+    episodes: int
+    seed: int
+    tail_steps: int
+    points: int | None
+    resume: bool
+    suite: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _not_empty(task=self.task, out=self.out)
+        _at_least(1, episodes=self.episodes, points=self.points)
+        _at_least(0, seed=self.seed, tail_steps=self.tail_steps)

@@ -82,6 +82,7 @@ class EpisodeResult:
         success_end: the success flag was up at the last step.
         steps: control steps taken.
         episode_return: sum of the environment's rewards.
+        clipped_actions: steps whose action lay outside the action space and was clipped to it.
         latencies_ms: per stage (points, copy, encoder, network, total), one entry a decision.
     """
 
@@ -90,4 +91,5 @@ class EpisodeResult:
     success_end: bool
     steps: int
     episode_return: float
+    clipped_actions: int = 0
     latencies_ms: dict[str, list[float]] = field(default_factory=dict)

@@ -1,0 +1,142 @@
+"""Evaluates a run: seeded episodes in parallel workers, a record on disk, a summary."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mfpolicy.errors import ConfigError
+from mfpolicy.evaluation.machine import machine_facts, package_versions
+from mfpolicy.evaluation.records import fresh_name, open_log
+from mfpolicy.evaluation.report import illustrate
+from mfpolicy.evaluation.run_folder import check_run, checkpoint_step, weights_sha256
+from mfpolicy.evaluation.services import EpisodeService, MakeEnv
+from mfpolicy.evaluation.summary import EvalSummary, outcome_fields
+from mfpolicy.evaluation.workers import WorkerPool, available_cores
+from mfpolicy.types import EpisodeResult
+
+ACCELERATOR_WORKERS = 4
+"""Most workers by default on an accelerator, where each holds a context of its own."""
+
+Progress = Callable[[int, int, EpisodeResult], None]
+"""Called as each episode finishes with episodes done, episodes in all, and its record."""
+
+
+def evaluate(
+    run: str | Path,
+    make_env: MakeEnv,
+    *,
+    episodes: int = 100,
+    seed: int = 10000,
+    workers: int | None = None,
+    device: str = "cpu",
+    steps: int = 1,
+    videos: bool = True,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> EvalSummary:
+    """Measures a run's success rate and latency over ``episodes`` seeds from ``seed`` on.
+
+    Episodes run in ``spawn`` processes; an episode depends on its seed alone, so neither their
+    number nor the order changes a result. Each finished episode goes to ``episodes.jsonl`` at
+    once. The same call again runs only the seeds that are missing. Settings that decide an
+    outcome (weights, task and its horizon, point-cloud recipe, first seed, NFE, device) are kept
+    beside it: under a ``name`` of yours other settings are refused, without a name they get a
+    fresh folder (``…-2``).
+
+    Args:
+        run: folder of a trained policy.
+        make_env: picklable callable that builds the environment, such as
+            ``functools.partial(envs.make, "metaworld/drawer-open")``; takes
+            ``render_mode="rgb_array"`` if videos are wanted.
+        episodes: number of seeds.
+        seed: the first seed.
+        workers: processes; by default one a core, at most four on an accelerator.
+        device: torch device of the policy in each worker.
+        steps: network evaluations a decision (NFE).
+        videos: record a success and a failure, and draw the point cloud.
+        name: folder name below ``run/eval``; by default made of task, seed and NFE.
+        progress: called as each episode finishes.
+
+    Returns:
+        The summary, saved as ``summary.json``; the model card of the run is made anew.
+
+    Raises:
+        RunError: the run is incomplete or does not fit the environment, a worker died (the
+            message names the seed), or ``name`` holds another evaluation.
+        ConfigError: an argument is out of range.
+    """
+    run = Path(run)
+    _check_arguments(episodes, seed, workers, steps, name)
+    check_run(run)
+    started = time.monotonic()
+    seeds = range(seed, seed + episodes)
+    workers = min(workers or _default_workers(device), episodes)
+    service = functools.partial(EpisodeService, run, make_env, device, steps)
+    with WorkerPool(service, workers, noun="seed") as pool:
+        settings = {
+            **pool.facts,
+            "weights_sha256": weights_sha256(run),
+            "seed": seed,
+            "nfe": steps,
+        }
+        name = name or _default_name(run / "eval", settings)
+        with open_log(run / "eval" / name, settings) as log:
+            missing = [s for s in seeds if s not in log.results]
+            done = episodes - len(missing)
+            for _, result in pool.run(missing):
+                log.append(result)
+                done += 1
+                if progress is not None:
+                    progress(done, episodes, result)
+            results = [log.results[s] for s in seeds]
+    summary = EvalSummary(
+        name=name,
+        run=str(run),
+        task=settings["task"],
+        checkpoint_step=checkpoint_step(run),
+        weights_sha256=settings["weights_sha256"],
+        nfe=steps,
+        device=settings["device"],
+        workers=workers,
+        threads=1,
+        new_episodes=len(missing),
+        wall_seconds=time.monotonic() - started,
+        machine=machine_facts(settings["device"]),
+        packages=package_versions(),
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **outcome_fields(results),
+    )
+    summary.save()
+    illustrate(summary, results, make_env, videos=videos)
+    return summary
+
+
+def _default_workers(device: str) -> int:
+    cores = available_cores()
+    return cores if device == "cpu" else min(cores, ACCELERATOR_WORKERS)
+
+
+def _default_name(evaluations: Path, settings: dict[str, Any]) -> str:
+    task = settings["task"].rpartition("/")[2]
+    base = f"{task}-seed{settings['seed']}-nfe{settings['nfe']}"
+    return fresh_name(evaluations, base, settings)
+
+
+def _check_arguments(
+    episodes: int, seed: int, workers: int | None, steps: int, name: str | None
+) -> None:
+    minima = {"episodes": (episodes, 1), "seed": (seed, 0), "steps": (steps, 1)}
+    if workers is not None:
+        minima["workers"] = (workers, 1)
+    for argument, (value, minimum) in minima.items():
+        if value < minimum:
+            raise ConfigError(f"{argument} must be at least {minimum}", received=value)
+    if name is not None and (name != Path(name).name or name.startswith(".") or not name):
+        raise ConfigError(
+            "name must be the name of one folder", received=name, remedy="leave out slashes"
+        )

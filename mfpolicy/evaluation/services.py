@@ -1,0 +1,143 @@
+"""What runs inside an evaluation's worker process: episodes, and their replay with pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mfpolicy.errors import RunError
+from mfpolicy.evaluation.pictures import draw_point_cloud
+from mfpolicy.evaluation.rollout import RolloutEnv, run_episode, warm_up
+from mfpolicy.evaluation.video import VideoWriter
+from mfpolicy.policy import load_policy
+from mfpolicy.types import EpisodeResult
+
+MakeEnv = Callable[..., Any]
+"""Builds an environment; takes ``render_mode="rgb_array"`` where a video is wanted."""
+
+
+class EpisodeService:
+    """Holds a policy and an environment, and runs the episode of each seed it is given.
+
+    Args:
+        run: the run folder.
+        make_env: builds the environment.
+        device: of the policy.
+        steps: network evaluations a decision (NFE).
+
+    Raises:
+        RunError: the policy does not fit the environment.
+    """
+
+    def __init__(self, run: Path, make_env: MakeEnv, device: str, steps: int) -> None:
+        self.policy, self.steps = load_policy(run, device), steps
+        self.env: Any = make_env()
+        try:
+            check_fit(self.policy.spec, self.env)
+            warm_up(self.env, self.policy, steps)
+        except BaseException:
+            self.env.close()
+            raise
+        task = self.env.spec_task
+        self.facts = {
+            "task": task.name,
+            "horizon": task.horizon,
+            "device": str(self.policy.device),
+            "recipe": self.env.recipe.to_dict() if self.env.recipe else None,
+        }
+
+    def run(self, item: int) -> EpisodeResult:
+        """Runs the episode of the seed ``item``."""
+        return run_episode(self.env, self.policy, item, self.steps)
+
+    def close(self) -> None:
+        """Frees the simulator."""
+        self.env.close()
+
+
+@dataclass(frozen=True)
+class Replay:
+    """An episode to show again.
+
+    Attributes:
+        record: what happened. video: where the mp4 goes. picture: where the cloud's PNG goes.
+    """
+
+    record: EpisodeResult
+    video: Path
+    picture: Path | None = None
+
+    def __str__(self) -> str:
+        return str(self.record.seed)
+
+
+class ReplayService(EpisodeService):
+    """Repeats recorded episodes on camera; ``make_env`` must build an environment that renders."""
+
+    def run(self, item: Replay) -> EpisodeResult:  # type: ignore[override]
+        """Replays ``item``, and keeps the video if the episode took the same course.
+
+        Raises:
+            RunError: the replay ended differently, so the record cannot be trusted.
+        """
+        rate_hz = self.env.spec_task.control_rate_hz
+        with VideoWriter(item.video, rate_hz) as video:
+
+            def film(step: int) -> None:
+                if step == 0 and item.picture is not None:
+                    self._draw(item.picture, self.env)
+                if video.wants(step):
+                    video.add(self.env.render())
+
+            result = run_episode(self.env, self.policy, item.record.seed, self.steps, on_state=film)
+            if _course(result) != _course(item.record):
+                raise RunError(
+                    f"the replay of seed {result.seed} must take the course that was recorded",
+                    received=f"recorded {_course(item.record)}, replayed {_course(result)}",
+                    remedy="evaluate again under another name, or leave the videos out; "
+                    "the same seed gives the same episode only on the same kind of machine",
+                )
+        return result
+
+    def _draw(self, path: Path, env: RolloutEnv) -> None:
+        cloud = env.observe()["point_cloud"][: self.policy.spec.points]
+        draw_point_cloud(path, cloud, env.render())
+
+
+def check_fit(spec: Any, env: Any) -> None:
+    """Refuses an environment that the policy was not trained for, naming both values.
+
+    Raises:
+        RunError: dimensions, points or the recipe of the point cloud differ.
+    """
+    cloud = env.observation_space["point_cloud"].shape
+    pairs = {
+        "state dimensions": (spec.state_dim, env.observation_space["agent_pos"].shape[-1]),
+        "action dimensions": (spec.action_dim, env.action_space.shape[-1]),
+        "values per point": (spec.point_dim, cloud[-1]),
+    }
+    if spec.recipe is not None and env.recipe is not None:
+        # The policy takes a prefix of the sampled points, so the environment may give more.
+        ours, theirs = ({**r, "points": None} for r in (spec.recipe, env.recipe.to_dict()))
+        for key in sorted(ours.keys() | theirs.keys()):
+            pairs[f"the point-cloud recipe's {key}"] = (ours.get(key), theirs.get(key))
+    for what, (policy_has, env_has) in pairs.items():
+        if policy_has != env_has:
+            raise RunError(
+                f"policy and environment must agree on {what}",
+                received=f"policy {policy_has}, environment {env_has}",
+                remedy="evaluate with the task and recipe that the policy was trained on",
+            )
+    if spec.points is not None and cloud[0] < spec.points:
+        raise RunError(
+            "the environment must give as many points as the policy takes",
+            received=f"policy {spec.points}, environment {cloud[0]}",
+            remedy=f"make the environment with points={spec.points}",
+        )
+
+
+def _course(result: EpisodeResult) -> EpisodeResult:
+    """The record without its latencies: what must repeat."""
+    return replace(result, latencies_ms={})

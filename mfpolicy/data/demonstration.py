@@ -1,0 +1,80 @@
+"""One attempt of an expert, recorded as an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from mfpolicy.data.episode import Episode
+
+if TYPE_CHECKING:
+    from mfpolicy.pointcloud import PointCloudRecipe
+    from mfpolicy.types import TaskSpec
+
+
+class DemonstrationEnv(Protocol):
+    """What collection needs of an environment."""
+
+    @property
+    def spec_task(self) -> TaskSpec: ...  # noqa: D102
+    @property
+    def recipe(self) -> PointCloudRecipe: ...  # noqa: D102
+    @property
+    def camera(self) -> dict[str, Any]: ...  # noqa: D102
+
+    def reset(self, *, seed: int) -> object:
+        """Starts the episode of ``seed``, entirely determined by it."""
+        ...
+
+    def observe_full(self) -> Mapping[str, np.ndarray]:
+        """point_cloud, agent_pos, color, and any further array of the current state."""
+        ...
+
+    def expert_action(self) -> np.ndarray:
+        """The expert's action in the current state."""
+        ...
+
+    def simulate(self, action: np.ndarray) -> tuple[float, bool, bool, Mapping[str, Any]]:
+        """Reward, terminated, truncated, info with ``success``; renders nothing."""
+        ...
+
+    def close(self) -> None:
+        """Frees the renderer."""
+        ...
+
+
+def record_demonstration(
+    env: DemonstrationEnv, seed: int, *, tail_steps: int, store_extras: bool
+) -> Episode:
+    """Runs the expert once; step i holds what there was to see before action i.
+
+    The episode goes on for ``tail_steps`` after the first success, at most to the end that the
+    task or the environment sets. Whether it succeeded is in ``Episode.success``.
+    """
+    env.reset(seed=seed)
+    frames: list[dict[str, np.ndarray]] = []
+    actions: list[np.ndarray] = []
+    success, remaining = False, env.spec_task.horizon
+    while remaining > 0:
+        frames.append({name: np.array(value) for name, value in env.observe_full().items()})
+        actions.append(np.array(env.expert_action(), dtype=np.float32))
+        _, terminated, truncated, info = env.simulate(actions[-1])
+        remaining -= 1
+        if info["success"] and not success:
+            success, remaining = True, min(remaining, tail_steps)
+        if terminated or truncated:
+            break
+    arrays = {name: np.stack([frame[name] for frame in frames]) for name in frames[0]}
+    point_cloud, agent_pos = arrays.pop("point_cloud"), arrays.pop("agent_pos")
+    color = arrays.pop("color", None)
+    return Episode(
+        point_cloud=point_cloud,
+        agent_pos=agent_pos,
+        action=np.stack(actions),
+        seed=seed,
+        success=success,
+        color=color if store_extras else None,
+        extras=arrays if store_extras else {},
+    )

@@ -2,7 +2,7 @@
 
 Example:
     >>> from mfpolicy import networks
-    >>> net = networks.build("unet1d", action_dim=4, horizon=4, condition_dim=256, widths=(32, 64, 64))
+    >>> net = networks.build("unet1d", action_dim=4, horizon=4, condition_dim=256)
     >>> net.horizon
     4
 """

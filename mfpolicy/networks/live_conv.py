@@ -19,7 +19,7 @@ from torch import nn
 
 
 class LiveConv1d(nn.Module):
-    """Exact equal of ``nn.Conv1d(…, kernel_size, stride, padding=kernel_size // 2)`` at one length.
+    """Equals ``nn.Conv1d(…, kernel_size, stride, padding=kernel_size // 2)`` at one length.
 
     Computed as one matrix product over unfolded windows: for the few steps of an action chunk
     this is faster than a convolution kernel, most of all at batch size 1.
@@ -66,7 +66,7 @@ class LiveConv1d(nn.Module):
 
 
 class LiveUpsample1d(nn.Module):
-    """Exact equal of ``nn.ConvTranspose1d(channels, channels, 4, stride=2, padding=1)`` at one length.
+    """Equals ``nn.ConvTranspose1d(channels, channels, 4, stride=2, padding=1)`` at one length.
 
     At L = 1 only the two middle taps are live. Longer sequences use all four.
 
@@ -96,7 +96,7 @@ class LiveUpsample1d(nn.Module):
 
 
 def _full_initial(first: int, second: int, kernel_size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """PyTorch's initial weight (first, second, kernel_size) and bias (first,) of the full kernel."""
+    """PyTorch's initial weight (first, second, kernel_size) and bias of the full kernel."""
     weight = torch.empty(first, second, kernel_size)
     nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
     bound = 1 / math.sqrt(second * kernel_size)

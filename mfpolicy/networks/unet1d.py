@@ -1,8 +1,8 @@
-"""FiLM-conditioned 1-D U-Net over the action chunk: the network of Diffusion Policy, DP3 and MP1."""
+"""FiLM-conditioned 1-D U-Net over the action chunk, as in Diffusion Policy, DP3 and MP1."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -25,6 +25,7 @@ class ConvBlock(nn.Module):
         self.activation = nn.Mish()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C_in, L) → (B, C_out, L)."""
         return self.activation(self.norm(self.conv(x)))
 
 
@@ -50,9 +51,23 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: torch.Tensor, film: torch.Tensor) -> torch.Tensor:
+        """(B, C_in, L) and scale ⊕ shift (B, 2 C_out) → (B, C_out, L)."""
         scale, shift = film.chunk(2, dim=1)
         hidden = self.first(x) * scale[:, :, None] + shift[:, :, None]
         return self.second(hidden) + self.residual(x)
+
+
+class BlockPair(nn.Module):
+    """The two residual blocks of a level."""
+
+    def __init__(self, first: ResidualBlock, second: ResidualBlock) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+
+    def forward(self, x: torch.Tensor, films: Iterator[torch.Tensor]) -> torch.Tensor:
+        """Takes the next two of ``films``."""
+        return self.second(self.first(x, next(films)), next(films))
 
 
 @NETWORKS.register("unet1d")
@@ -97,31 +112,25 @@ class UNet1D(Network):
         self.time = IntervalEmbedding(time_dim, top_frequency=top_frequency)
         lengths = [horizon >> level for level in range(len(widths))]
 
-        def block(in_channels: int, out_channels: int, length: int) -> ResidualBlock:
-            return ResidualBlock(
-                in_channels, out_channels, kernel_size=kernel_size, length=length, groups=groups
+        def pair(in_channels: int, out_channels: int, length: int) -> BlockPair:
+            shape = {"kernel_size": kernel_size, "length": length, "groups": groups}
+            return BlockPair(
+                ResidualBlock(in_channels, out_channels, **shape),
+                ResidualBlock(out_channels, out_channels, **shape),
             )
 
         self.down = nn.ModuleList()
         self.shrink = nn.ModuleList()
         for level, (width, length) in enumerate(zip(widths, lengths, strict=True)):
-            before = widths[level - 1] if level else action_dim
-            self.down.append(
-                nn.ModuleList([block(before, width, length), block(width, width, length)])
-            )
+            self.down.append(pair(widths[level - 1] if level else action_dim, width, length))
             if level < len(widths) - 1:
-                self.shrink.append(
-                    LiveConv1d(width, width, kernel_size=3, length=length, stride=2)
-                )
-        self.middle = nn.ModuleList([block(widths[-1], widths[-1], lengths[-1]) for _ in range(2)])
+                self.shrink.append(LiveConv1d(width, width, kernel_size=3, length=length, stride=2))
+        self.middle = pair(widths[-1], widths[-1], lengths[-1])
         self.up = nn.ModuleList()
         self.grow = nn.ModuleList()
         for level in range(len(widths) - 1, 0, -1):
-            width, length = widths[level - 1], lengths[level]
-            self.up.append(
-                nn.ModuleList([block(2 * widths[level], width, length), block(width, width, length)])
-            )
-            self.grow.append(LiveUpsample1d(width, length=length))
+            self.up.append(pair(2 * widths[level], widths[level - 1], lengths[level]))
+            self.grow.append(LiveUpsample1d(widths[level - 1], length=lengths[level]))
         self.final = ConvBlock(
             widths[0], widths[0], kernel_size=kernel_size, length=horizon, groups=groups
         )
@@ -152,19 +161,14 @@ class UNet1D(Network):
         x = z.transpose(1, 2)  # (B, A, Th)
         skips = []
         for level, blocks in enumerate(self.down):
-            for block in blocks:
-                x = block(x, next(films))
+            x = blocks(x, films)
             skips.append(x)
             if level < len(self.shrink):
                 x = self.shrink[level](x)
         hidden = [skip.flatten(1) for skip in skips[:-1]]
-        for block in self.middle:
-            x = block(x, next(films))
+        x = self.middle(x, films)
         for blocks, grow in zip(self.up, self.grow, strict=True):
-            x = torch.cat([x, skips.pop()], dim=1)
-            for block in blocks:
-                x = block(x, next(films))
-            x = grow(x)
+            x = grow(blocks(torch.cat([x, skips.pop()], dim=1), films))
         u = self.project(self.final(x)).transpose(1, 2)  # (B, Th, A)
         return u, hidden
 

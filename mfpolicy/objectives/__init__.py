@@ -1,7 +1,8 @@
 """Objectives: how a network learns the map from noise to action chunk, and how it is sampled.
 
 Convention of the whole package: z_t = (1 − t) x + t e with data x at t = 0 and noise e at t = 1,
-conditional velocity v = e − x, average velocity u(z, r, t) over [r, t], one step x̂ = e − u(e, 0, 1).
+conditional velocity v = e − x, average velocity u(z, r, t) over [r, t]; one step is
+x̂ = e − u(e, 0, 1).
 
 Example:
     >>> import torch

@@ -81,9 +81,10 @@ class Dispersive:
             return z.sum() * 0
         if self.kind == "hinge":
             return (self.margin - pairs).clamp(min=0).square().mean()
-        return torch.logsumexp(-pairs / self.temperature, dim=0) - torch.tensor(
-            float(pairs.numel()), device=z.device
-        ).log()
+        return (
+            torch.logsumexp(-pairs / self.temperature, dim=0)
+            - torch.tensor(float(pairs.numel()), device=z.device).log()
+        )
 
 
 def _squared_distances(z: torch.Tensor) -> torch.Tensor:

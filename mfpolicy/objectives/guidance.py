@@ -93,7 +93,9 @@ class Guidance:
         dropped = equal & (chance < share)
         guided = (t >= self.t_min) & (t <= self.t_max) & ~dropped
         with torch.no_grad():
-            mixed = self.omega * v + (1 - self.omega - self.kappa) * velocity.unconditional()(z, t, t)
+            mixed = self.omega * v + (1 - self.omega - self.kappa) * velocity.unconditional()(
+                z, t, t
+            )
             if self.kappa:
                 mixed = mixed + self.kappa * velocity(z, t, t)
         target = torch.where(per_row(guided, z), mixed, v)

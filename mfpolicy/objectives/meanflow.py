@@ -80,9 +80,9 @@ class MeanFlow(Objective):
         loss = rows.mean()
         diagnostics = _diagnostics((u - target).detach(), r, t)
         if self.dispersive.active and isinstance(velocity, ConditionalVelocity):
-            from_encoder = self.dispersive.source == "encoder" and velocity.condition is not None
-            layers = [velocity.condition] if from_encoder else features
-            spread = self.dispersive.loss(layers, velocity.gap)
+            if self.dispersive.source == "encoder" and velocity.condition is not None:
+                features = [velocity.condition]
+            spread = self.dispersive.loss(features, velocity.gap)
             loss = loss + self.dispersive.weight * spread
             diagnostics["dispersive"] = spread.detach()
         return loss, diagnostics
@@ -100,7 +100,10 @@ class MeanFlow(Objective):
 
         Args:
             velocity: u; a network is differentiated on the rows with r < t alone.
-            z: (B, Th, A). r, t: (B,). v: (B, Th, A), the (guided) conditional velocity.
+            z: (B, Th, A).
+            r: (B,).
+            t: (B,).
+            v: (B, Th, A), the (guided) conditional velocity.
         """
         if not isinstance(velocity, ConditionalVelocity):
             return v - per_row(t - r, z) * _total_derivative(velocity, z, r, t, v)
@@ -132,7 +135,11 @@ def _evaluate(
 def _diagnostics(residual: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> Diagnostics:
     """Mean squared residual overall and by region; adaptive weights hide it in the loss."""
     squares = residual.square().flatten(1).mean(dim=1)
-    regions = {"equal": r == t, "apart": (r < t) & ~((r == 0) & (t == 1)), "end": (r == 0) & (t == 1)}
+    regions = {
+        "equal": r == t,
+        "apart": (r < t) & ~((r == 0) & (t == 1)),
+        "end": (r == 0) & (t == 1),
+    }
     diagnostics = {"mse": squares.mean()}
     for name, rows in regions.items():
         if rows.any():

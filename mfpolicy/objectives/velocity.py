@@ -43,6 +43,7 @@ class ConditionalVelocity:
         self.gap = gap
 
     def __call__(self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Returns u (B, Th, A)."""
         return self.network(z, r, t, self.prepared)
 
     def features(
@@ -78,4 +79,3 @@ class ConditionalVelocity:
         return ConditionalVelocity(
             self.network, prepared, null=self.null, condition=self.condition, gap=self.gap
         )
-

@@ -78,7 +78,8 @@ def load_policy(run: str | os.PathLike[str], device: str | torch.device = "cpu")
     if own != stored:
         differing = sorted(set(own.items()) ^ set(stored.items()))[:4]
         raise RunError(
-            f"the weights in {run} must fit their own spec", received=differing,
+            f"the weights in {run} must fit their own spec",
+            received=differing,
             remedy="the file was changed or written by another version; train again",
         )
     policy.load_state_dict(tensors)

@@ -68,7 +68,8 @@ class Policy(nn.Module):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Returns the training loss of a batch in environment units, and diagnostics."""
         condition = self.encoder(
-            self.normalizer.point_cloud(batch.point_cloud), self.normalizer.agent_pos(batch.agent_pos)
+            self.normalizer.point_cloud(batch.point_cloud),
+            self.normalizer.agent_pos(batch.agent_pos),
         )
         velocity = ConditionalVelocity(
             self.network,
@@ -113,7 +114,9 @@ class Policy(nn.Module):
         cloud = self._checked(
             observation, "point_cloud", (None, spec.n_obs_steps, spec.points, spec.point_dim)
         )
-        state = self._checked(observation, "agent_pos", (len(cloud), spec.n_obs_steps, spec.state_dim))
+        state = self._checked(
+            observation, "agent_pos", (len(cloud), spec.n_obs_steps, spec.state_dim)
+        )
         return Observation(self.normalizer.point_cloud(cloud), self.normalizer.agent_pos(state))
 
     @torch.no_grad()
@@ -153,13 +156,17 @@ class Policy(nn.Module):
     ) -> torch.Tensor:
         fields = observation if isinstance(observation, Mapping) else vars(observation)
         if key not in fields:
-            raise ObservationError(f"an observation must have the key {key!r}", received=sorted(fields))
+            raise ObservationError(
+                f"an observation must have the key {key!r}", received=sorted(fields)
+            )
         value = torch.as_tensor(fields[key])
         fits = value.ndim == len(shape) and all(
             want in (None, got) for want, got in zip(shape, value.shape, strict=True)
         )
         if not fits or not value.numel():
-            raise ObservationError(_shape_rule(key, shape), received=tuple(value.shape), remedy=_REMEDY[key])
+            raise ObservationError(
+                _shape_rule(key, shape), received=tuple(value.shape), remedy=_REMEDY[key]
+            )
         value = value.to(self.device, torch.float32)
         if not bool(torch.isfinite(value).all()):
             bad = int((~torch.isfinite(value)).sum())

@@ -1,0 +1,155 @@
+"""Where training progress goes: metrics.jsonl always, a progress bar, wandb without an account."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from mfpolicy.config.schema import LoggingConfig
+
+METRICS = "metrics.jsonl"
+
+
+class Sink(Protocol):
+    """Takes a line of metrics."""
+
+    def write(self, metrics: Mapping[str, float]) -> None:
+        """Takes the metrics of a step, ``step`` among them."""
+
+
+class MetricsFile:
+    """Appends metrics to ``metrics.jsonl``, one JSON object a line.
+
+    Args:
+        path: the file.
+        resume_step: lines after this step are dropped first: the steps are about to be redone.
+    """
+
+    def __init__(self, path: Path, *, resume_step: int) -> None:
+        kept = list(_lines_up_to(path, resume_step))
+        temporary = path.with_suffix(".writing")
+        temporary.write_text("".join(kept))
+        temporary.replace(path)
+        self._file = path.open("a", buffering=1)
+
+    def write(self, metrics: Mapping[str, float]) -> None:
+        """Appends one line."""
+        self._file.write(json.dumps(dict(metrics)) + "\n")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+class WandbRun:
+    """Logs to wandb: online where a key is configured (``auto``), else to files in the run folder.
+
+    Args:
+        config: mode and project.
+        folder: the run folder; the run continues under the same id after a resume.
+        run_config: shown as the run's configuration.
+    """
+
+    def __init__(self, config: LoggingConfig, folder: Path, run_config: dict[str, Any]) -> None:
+        import wandb
+
+        id_file = folder / "wandb_id"
+        identity = id_file.read_text().strip() if id_file.is_file() else uuid.uuid4().hex[:8]
+        id_file.write_text(identity)
+        online = config.wandb == "auto" and has_wandb_key()
+        self._run = wandb.init(
+            project=config.project,
+            dir=str(folder),
+            id=identity,
+            name=folder.name,
+            config=run_config,
+            mode="online" if online else "offline",
+            resume="allow",
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+
+    def write(self, metrics: Mapping[str, float]) -> None:
+        """Logs one step."""
+        self._run.log(dict(metrics), step=int(metrics["step"]))
+
+    def close(self) -> None:
+        """Finishes the run."""
+        self._run.finish()
+
+
+class ProgressBar:
+    """Steps done with loss, samples per second and remaining time, on a terminal's stderr."""
+
+    def __init__(self, steps: int, *, start: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        self._progress = Progress(
+            TextColumn("train"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}"),
+            TextColumn("{task.fields[rate]:.0f} samples/s"),
+            Remaining(),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task(
+            "train", total=steps, completed=start, loss=float("nan"), rate=float("nan")
+        )
+        self._progress.start()
+
+    def write(self, metrics: Mapping[str, float]) -> None:
+        """Moves the bar to the step."""
+        self._progress.update(
+            self._task,
+            completed=int(metrics["step"]),
+            loss=metrics["loss"],
+            rate=metrics["samples_per_s"],
+        )
+
+    def close(self) -> None:
+        """Leaves the bar as it stands."""
+        self._progress.stop()
+
+
+@contextmanager
+def sinks(
+    config: LoggingConfig, folder: Path, *, steps: int, start: int, run_config: dict[str, Any]
+) -> Iterator[list[Sink]]:
+    """Opens what the configuration asks for and closes it whatever happens."""
+    opened: list[Any] = [MetricsFile(folder / METRICS, resume_step=start)]
+    try:
+        if config.wandb != "disabled":
+            opened.append(WandbRun(config, folder, run_config))
+        if config.progress and sys.stderr.isatty():
+            opened.append(ProgressBar(steps, start=start))
+        yield opened
+    finally:
+        for sink in reversed(opened):
+            sink.close()
+
+
+def _lines_up_to(path: Path, step: int) -> Iterator[str]:
+    if not path.is_file():
+        return
+    for line in path.read_text().splitlines(keepends=True):
+        try:
+            if line.endswith("\n") and json.loads(line)["step"] <= step:
+                yield line
+        except (ValueError, KeyError):
+            continue
+
+
+def has_wandb_key() -> bool:
+    """Whether wandb would find a key: in WANDB_API_KEY, or in the netrc file."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
+    return netrc.is_file() and "wandb" in netrc.read_text()

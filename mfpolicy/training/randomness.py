@@ -1,0 +1,62 @@
+"""All randomness of a run as a function of (seed, step): a resume needs no saved state."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mfpolicy.errors import ConfigError
+
+_SHUFFLE, _NOISE = 0, 1
+
+
+class BatchSampler:
+    """Rows of each batch: consecutive pieces of an endless run of shuffled epochs.
+
+    Args:
+        count: number of windows.
+        batch_size: rows per batch, at most ``count``.
+        seed: the run's seed.
+
+    Raises:
+        ConfigError: the batch is larger than the data.
+
+    Example:
+        >>> sampler = BatchSampler(5, batch_size=5, seed=0)
+        >>> sorted(sampler.rows(3).tolist())
+        [0, 1, 2, 3, 4]
+    """
+
+    def __init__(self, count: int, *, batch_size: int, seed: int) -> None:
+        if batch_size > count:
+            raise ConfigError(
+                f"training.batch_size must be at most the number of windows, {count}",
+                received=batch_size,
+                remedy=f"set training.batch_size={count} or collect more episodes",
+            )
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self._epochs: dict[int, torch.Tensor] = {}
+
+    def rows(self, step: int) -> torch.Tensor:
+        """Rows (B,) int64 of the batch of this step."""
+        first = step * self.batch_size
+        positions = torch.arange(first, first + self.batch_size)
+        epochs = positions // self.count
+        rows = torch.empty_like(positions)
+        for epoch in epochs.unique().tolist():
+            here = epochs == epoch
+            rows[here] = self._epoch(epoch)[positions[here] % self.count]
+        return rows
+
+    def _epoch(self, epoch: int) -> torch.Tensor:
+        if epoch not in self._epochs:
+            self._epochs = {e: order for e, order in self._epochs.items() if e >= epoch - 1}
+            random = np.random.default_rng([self.seed, _SHUFFLE, epoch])
+            self._epochs[epoch] = torch.from_numpy(random.permutation(self.count))
+        return self._epochs[epoch]
+
+
+def noise_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """The generator that draws times and noise of this step."""
+    state = np.random.SeedSequence([seed, _NOISE, step]).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))

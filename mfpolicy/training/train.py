@@ -1,0 +1,136 @@
+"""One training run from configuration to run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mfpolicy.config.convert import to_mapping
+from mfpolicy.config.schema import TrainConfig
+from mfpolicy.data import Dataset, Normalizer, WindowDataset, open_dataset
+from mfpolicy.errors import DataError
+from mfpolicy.policy import Policy, PolicySpec
+from mfpolicy.policy.files import check_device
+from mfpolicy.training.logging import sinks
+from mfpolicy.training.loop import Trainer
+from mfpolicy.training.run_folder import claim_run_folder
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a training run came to.
+
+    Attributes:
+        run: the run folder.
+        step: optimizer steps done in all.
+        loss: mean loss of the last logged steps, None if no step was taken.
+        seconds: wall-clock time of this call.
+        samples_per_s: windows per second of this call.
+        interrupted: stopped by Ctrl-C or SIGTERM; the state is saved and ``resume=true`` goes on.
+    """
+
+    run: Path
+    step: int
+    loss: float | None
+    seconds: float
+    samples_per_s: float
+    interrupted: bool
+
+
+def train(config: TrainConfig) -> TrainSummary:
+    """Trains a policy and writes its run folder.
+
+    The folder holds ``config.yaml``, ``model.safetensors`` (averaged weights, with normaliser and
+    spec inside), ``metrics.jsonl`` and ``training_state/``. The same configuration, data and
+    machine give the same weights, also when the run was interrupted and resumed.
+
+    Raises:
+        DataError: the dataset is damaged, or does not fit the task or the policy.
+        RunError: the run folder is in use for another run, or training diverged.
+        ConfigError: a value has no meaning for this data.
+        BackendError: this machine has no such device.
+    """
+    started = time.perf_counter()
+    device = check_device(config.device)
+    dataset = open_dataset(config.data)
+    _check_task(dataset, config)
+    windows = WindowDataset(
+        dataset,
+        n_obs_steps=config.policy.n_obs_steps,
+        horizon=config.policy.horizon,
+        n_action_steps=config.policy.n_action_steps,
+        points=config.policy.points,
+        device=device,
+    )
+    policy = _build(config, dataset, windows).to(device)
+    run = claim_run_folder(config)
+    trainer = Trainer(policy, windows, config, fingerprint=_fingerprint(dataset))
+    if config.resume:
+        trainer.restore(run)
+    first = trainer.step
+    with sinks(
+        config.logging,
+        run,
+        steps=config.training.steps,
+        start=first,
+        run_config=to_mapping(config),
+    ) as opened:
+        trainer.run(run, opened)
+    seconds = time.perf_counter() - started
+    done = (trainer.step - first) * config.training.batch_size
+    return TrainSummary(
+        run, trainer.step, trainer.last_loss, seconds, done / seconds, trainer.interrupted
+    )
+
+
+def _check_task(dataset: Dataset, config: TrainConfig) -> None:
+    stored = dataset.spec.task
+    if stored is not None and stored != config.task:
+        raise DataError(
+            f"the dataset must show the task that is trained, {config.task!r}",
+            received=stored,
+            remedy=f"set task={stored} or give the data of {config.task}",
+        )
+
+
+def _build(config: TrainConfig, dataset: Dataset, windows: WindowDataset) -> Policy:
+    recipe = dataset.spec.recipe
+    if recipe is not None:
+        recipe = dataclasses.replace(recipe, points=windows.points)
+    spec = PolicySpec(
+        preset=config.policy.name,
+        point_dim=3,
+        state_dim=windows.state_dim,
+        action_dim=windows.action_dim,
+        n_obs_steps=config.policy.n_obs_steps,
+        horizon=config.policy.horizon,
+        n_action_steps=config.policy.n_action_steps,
+        encoder=config.encoder,
+        network=config.network,
+        objective=config.objective,
+        points=windows.points,
+        task=config.task,
+        control_rate_hz=dataset.spec.control_rate_hz,
+        recipe=recipe.to_dict() if recipe is not None else None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return Policy(spec, Normalizer.fit(windows))
+
+
+def _fingerprint(dataset: Dataset) -> str:
+    """Tells two datasets apart by everything but their clouds, which are slow to read."""
+    digest = hashlib.sha256(dataset.episode_ends.tobytes())
+    for name in ("state", "action"):
+        digest.update(_bytes(dataset, name))
+    return digest.hexdigest()
+
+
+def _bytes(dataset: Dataset, name: str) -> Any:
+    return dataset.array(name)[: dataset.step_count].tobytes()

@@ -1,0 +1,66 @@
+"""What every registered objective must do: a new one is tested by existing."""
+
+import pytest
+import torch
+from oracles.gaussian import Gaussian
+
+from mfpolicy import objectives
+from mfpolicy.errors import ConfigError
+
+MU, SIGMA = 0.3, 0.4
+
+
+@pytest.fixture(params=objectives.names())
+def objective(request):
+    return objectives.build(request.param)
+
+
+@pytest.fixture
+def noise():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(4000, 2, 3, dtype=torch.float64, generator=generator)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 8])
+def test_the_exact_average_velocity_gives_the_exact_sample(objective, noise, steps):
+    sample = objective.sample(Gaussian(MU, SIGMA), noise, steps)
+    torch.testing.assert_close(sample, MU + SIGMA * noise, rtol=0, atol=1e-9)
+
+
+def test_loss_is_a_finite_scalar_with_detached_diagnostics(objective):
+    weight = torch.ones(3, requires_grad=True)
+    actions = torch.rand(64, 4, 3, generator=torch.Generator().manual_seed(0))
+    loss, diagnostics = objective.loss(lambda z, r, t: z * weight, actions)
+    loss.backward()
+    assert loss.shape == ()
+    assert loss.isfinite()
+    assert weight.grad.isfinite().all()
+    assert weight.grad.any()
+    assert not any(value.requires_grad for value in diagnostics.values())
+
+
+def test_the_generator_decides_the_loss(objective):
+    actions = torch.rand(64, 4, 3, generator=torch.Generator().manual_seed(0))
+    losses = [
+        objective.loss(Gaussian(MU, SIGMA), actions, torch.Generator().manual_seed(seed))[0]
+        for seed in (1, 1, 2)
+    ]
+    assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, True])
+def test_steps_it_cannot_do_are_refused(objective, noise, steps):
+    with pytest.raises(ConfigError, match="steps must be a whole number"):
+        objective.sample(Gaussian(MU, SIGMA), noise[:1], steps)
+
+
+@pytest.mark.parametrize("name", objectives.names())
+def test_an_unknown_option_is_refused_with_the_nearest(name):
+    known = next(iter(objectives.OBJECTIVES.options(name)))
+    with pytest.raises(ConfigError, match=f"did you mean '{known}'"):
+        objectives.build(name, **{known + "x": 1})
+
+
+def test_an_unknown_objective_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'meanflow'"):
+        objectives.build("menflow")

@@ -1,0 +1,1 @@
+"""Data distributions whose velocities and flow maps are known in closed form."""

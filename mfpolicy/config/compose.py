@@ -120,7 +120,9 @@ def group_choices(verb: str) -> dict[str, list[str]]:
     primary = yaml.safe_load((config_dir() / f"{verb}.yaml").read_text(encoding="utf-8"))
     entries = [entry for entry in primary.get("defaults", []) if isinstance(entry, dict)]
     groups = sorted(group for entry in entries for group in entry if group != "suite")
-    return {group: sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) for group in groups}
+    return {
+        group: sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) for group in groups
+    }
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -77,9 +77,7 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
             return None
         (hint,) = (option for option in typing.get_args(hint) if option is not types.NoneType)
     if dataclasses.is_dataclass(hint):
-        return from_mapping(
-            typing.cast(type, hint), _expect(dict, value, key), path=f"{key}."
-        )
+        return from_mapping(typing.cast(type, hint), _expect(dict, value, key), path=f"{key}.")
     if typing.get_origin(hint) is tuple:
         return _convert_tuple(typing.get_args(hint), value, key)
     return _expect(typing.get_origin(hint) or hint, value, key)
@@ -88,7 +86,9 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
 def _convert_tuple(hints: tuple[Any, ...], value: Any, key: str) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)) or len(value) != len(hints):
         raise ConfigError(
-            f"{key} must be a list of {len(hints)} values", received=value, remedy=f"write {key}=[…]"
+            f"{key} must be a list of {len(hints)} values",
+            received=value,
+            remedy=f"write {key}=[…]",
         )
     return tuple(_convert(hint, item, key) for hint, item in zip(hints, value, strict=True))
 

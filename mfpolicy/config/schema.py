@@ -30,11 +30,13 @@ def _not_empty(**values: str | None) -> None:
             raise ConfigError(f"{name} must not be empty", received=value)
 
 
-def _known_device(device: str, *, auto: bool) -> None:
-    names = r"cpu|mps|cuda(:\d+)?" + ("|auto" if auto else "")
-    if not re.fullmatch(names, device):
-        choices = ("auto, " if auto else "") + "cpu, cuda, cuda:N or mps"
-        raise ConfigError("device must name a torch device", received=device, remedy=f"use {choices}")
+def _known_device(device: str) -> None:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise ConfigError(
+            "device must name a torch device",
+            received=device,
+            remedy="use auto, cpu, cuda, cuda:N or mps",
+        )
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,11 @@ class TrainingConfig:
         _above_zero(**{f"training.{name}": getattr(self, name) for name in positive})
         not_negative = ("weight_decay", "warmup_steps")
         _at_least(0, **{f"training.{name}": getattr(self, name) for name in not_negative})
-        for name, value in (*(("betas", b) for b in self.betas), ("ema_max_decay", self.ema_max_decay)):
-            if not 0 <= value < 1:
-                raise ConfigError(f"training.{name} must lie in [0, 1)", received=value)
+        for decay in (*self.betas, self.ema_max_decay):
+            if not 0 <= decay < 1:
+                raise ConfigError(
+                    "training.betas and training.ema_max_decay must lie in [0, 1)", received=decay
+                )
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,9 @@ class PresetConfig:
         for part in ("encoder", "network", "objective"):
             if not isinstance(getattr(self, part).get("name"), str):
                 raise ConfigError(
-                    f"{part} must have a name", received=getattr(self, part), remedy=f"set {part}.name"
+                    f"{part} must have a name",
+                    received=getattr(self, part),
+                    remedy=f"set {part}.name",
                 )
 
 
@@ -164,7 +170,7 @@ class TrainConfig(PresetConfig):
         super().__post_init__()
         _not_empty(task=self.task, data=self.data, out=self.out)
         _at_least(0, seed=self.seed)
-        _known_device(self.device, auto=True)
+        _known_device(self.device)
 
 
 @dataclass(frozen=True)
@@ -185,7 +191,7 @@ class EvalConfig:
         _not_empty(run=self.run, task=self.task, name=self.name)
         _at_least(1, episodes=self.episodes, workers=self.workers, steps=self.steps)
         _at_least(0, seed=self.seed)
-        _known_device(self.device, auto=False)
+        _known_device(self.device)
 
 
 @dataclass(frozen=True)
@@ -202,11 +208,12 @@ class CollectConfig:
     episodes: int
     seed: int
     tail_steps: int
+    max_attempts: int | None
+    store_extras: bool
     points: int | None
-    resume: bool
     suite: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _not_empty(task=self.task, out=self.out)
-        _at_least(1, episodes=self.episodes, points=self.points)
+        _at_least(1, episodes=self.episodes, points=self.points, max_attempts=self.max_attempts)
         _at_least(0, seed=self.seed, tail_steps=self.tail_steps)

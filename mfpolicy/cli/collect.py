@@ -1,0 +1,57 @@
+"""``mfpolicy collect``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mfpolicy.cli.console import output, print_rows, progress_bar
+from mfpolicy.cli.environments import simulators
+from mfpolicy.cli.help import answers_itself
+from mfpolicy.config import CollectConfig, compose
+
+
+def run(words: Sequence[str]) -> int:
+    """Collects a dataset and says what came of it."""
+    if answers_itself("collect", words):
+        return 0
+    config = compose("collect", words)
+    make_env = environment_of(config)
+    from mfpolicy.data.collect import collect
+
+    with progress_bar("collect", config.episodes, "attempts") as show:
+        report = collect(
+            make_env,
+            config.out,
+            episodes=config.episodes,
+            seed=config.seed,
+            tail_steps=config.tail_steps,
+            max_attempts=config.max_attempts,
+            store_extras=config.store_extras,
+            progress=lambda attempt: show(attempt.kept, attempt.attempted),
+        )
+    expert = f"{report.expert_success_rate:.0%} ({report.kept} of {report.attempted} attempts)"
+    rows = [
+        ("dataset", str(report.path)),
+        ("episodes", f"{report.kept}, {report.steps} steps"),
+        ("expert's success", expert),
+        ("time", f"{report.seconds:.1f} s"),
+        ("next", f"mfpolicy train task={config.task} data={report.path} out=runs/…"),
+    ]
+    print_rows(output(), rows)
+    return 0
+
+
+def environment_of(config: CollectConfig) -> Callable[[], Any]:
+    """Returns what builds the environment of the task, with the suite options that were changed.
+
+    Raises:
+        TaskError: no suite has the task.
+    """
+    envs = simulators()
+    envs.spec(config.task)
+    options = dict(config.suite)
+    if config.points is not None:
+        options["points"] = config.points
+    return functools.partial(envs.make, config.task, **options)

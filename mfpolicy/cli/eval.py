@@ -1,0 +1,75 @@
+"""``mfpolicy eval``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mfpolicy.cli.console import output, progress_bar
+from mfpolicy.cli.environments import simulators
+from mfpolicy.cli.help import answers_itself
+from mfpolicy.config import EvalConfig, compose
+from mfpolicy.errors import RunError
+from mfpolicy.pointcloud import PointCloudRecipe
+from mfpolicy.types import EpisodeResult
+
+
+def run(words: Sequence[str]) -> int:
+    """Evaluates a run and prints its result."""
+    if answers_itself("eval", words):
+        return 0
+    config = compose("eval", words)
+    make_env = environment_of(config)
+    from mfpolicy.evaluation import evaluate, summary_table
+    from mfpolicy.policy.files import check_device
+
+    successes = 0
+
+    def show_result(done: int, _total: int, result: EpisodeResult) -> None:
+        nonlocal successes
+        successes += result.success_any
+        show(done, successes)
+
+    with progress_bar("eval", config.episodes, "successes") as show:
+        summary = evaluate(
+            Path(config.run),
+            make_env,
+            episodes=config.episodes,
+            seed=config.seed,
+            workers=config.workers,
+            device=str(check_device(config.device)),
+            steps=config.steps,
+            videos=config.videos,
+            name=config.name,
+            progress=show_result,
+        )
+    output().print(summary_table(summary))
+    return 0
+
+
+def environment_of(config: EvalConfig) -> Callable[..., Any]:
+    """Returns what builds the environment that the run's policy was trained for.
+
+    The point clouds are made by the recipe that is saved with the policy.
+
+    Raises:
+        RunError: the run holds no policy, or does not say its task and none is given.
+        TaskError: no suite has the task.
+    """
+    from mfpolicy.policy import read_spec
+
+    spec = read_spec(config.run)
+    task = config.task or spec.task
+    if task is None:
+        raise RunError(
+            "the policy must say which task it was trained for, or be told one",
+            received=config.run,
+            remedy="add task=suite/name",
+        )
+    envs = simulators()
+    envs.spec(task)
+    if spec.recipe is None:
+        return functools.partial(envs.make, task, points=spec.points)
+    return functools.partial(envs.make, task, recipe=PointCloudRecipe.from_dict(spec.recipe))

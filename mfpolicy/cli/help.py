@@ -1,0 +1,53 @@
+"""``mfpolicy VERB --help`` for the verbs that Hydra configures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mfpolicy.cli import VERBS
+from mfpolicy.config.compose import EXAMPLES, POSITIONAL, resolved_yaml
+from mfpolicy.config.describe import Option, describe
+
+HELP_WORDS = ("--help", "-h")
+SHOW_CONFIG = "--cfg"
+
+
+def wants_help(words: Sequence[str]) -> bool:
+    """Whether a help word stands anywhere among the words."""
+    return any(word in HELP_WORDS for word in words)
+
+
+def answers_itself(verb: str, words: Sequence[str]) -> bool:
+    """Prints the help or the configuration if a word asks for it; says whether one did."""
+    rest = [word for word in words if word not in (*HELP_WORDS, SHOW_CONFIG)]
+    if wants_help(words):
+        print_help(verb, rest)
+        return True
+    if SHOW_CONFIG in words:
+        print(resolved_yaml(verb, rest), end="")
+        return True
+    return False
+
+
+def print_help(verb: str, words: Sequence[str]) -> None:
+    """Prints the options of ``verb``; the overrides among the words show as defaults."""
+    options = describe(verb, words)
+    positional = f" {POSITIONAL[verb].upper()}" if verb in POSITIONAL else ""
+    print(f"usage: mfpolicy {verb}{positional} [key=value …]\n\n{verb}: {VERBS[verb]}\n")
+    mandatory = [option for option in options if not option.default]
+    print("needed:")
+    _print_options(mandatory)
+    print("\noptions and their defaults:")
+    _print_options([option for option in options if option.default])
+    print(f"\n  {SHOW_CONFIG} prints the configuration that the words lead to, and stops.")
+    print(f"\nexample:\n  {EXAMPLES[verb]}")
+
+
+def _print_options(options: Sequence[Option]) -> None:
+    width = max(len(_assignment(option)) for option in options) + 2
+    for option in options:
+        print(f"  {_assignment(option):<{width}}{option.meaning}".rstrip())
+
+
+def _assignment(option: Option) -> str:
+    return f"{option.key}={option.default or '…'}"

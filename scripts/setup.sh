@@ -1,0 +1,129 @@
+# Sourced by quickstart.sh and test.sh: system libraries, a Python, a virtual environment.
+# shellcheck shell=bash
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+VENV="$ROOT/.venv"
+# open3d: libegl1 libgl1 libusb-1.0-0 libx11-6. Offscreen rendering: libegl1 libegl-mesa0
+# libgl1-mesa-dri libopengl0. torch and scipy: libgomp1.
+SYSTEM_PACKAGES=(libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libopengl0 libusb-1.0-0 libgomp1 libx11-6)
+
+say() { printf '\n== %s\n' "$*" >&2; }
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+can_be_root() { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; }
+
+is_installed() {
+  dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'
+}
+
+# apt_install PACKAGE…: installs those that are missing.
+apt_install() {
+  local package missing=()
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  can_be_root || fail "these packages are missing and neither root nor sudo is there to install" \
+    "them: ${missing[*]}. Ask an administrator for: apt-get install ${missing[*]}"
+  say "Installing ${missing[*]}"
+  as_root apt-get update -q
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+    "${missing[@]}"
+}
+
+has_apt() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
+
+install_system_libraries() {
+  if has_apt; then
+    apt_install "${SYSTEM_PACKAGES[@]}"
+  elif [ "$(uname -s)" = Linux ]; then
+    say "No apt-get here. If rendering fails, install what Debian calls: ${SYSTEM_PACKAGES[*]}"
+  fi
+}
+
+# supports PYTHON: it runs, and is a version that every dependency has wheels for.
+supports() {
+  "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null
+}
+
+makes_venvs() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
+
+supported_pythons() {
+  local candidate
+  for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3; do
+    ! supports "$candidate" || printf '%s\n' "$candidate"
+  done
+}
+
+# find_python: prints a Python that is supported and can make virtual environments.
+find_python() {
+  local candidate found version
+  found="$(supported_pythons)"
+  for candidate in $found; do
+    if makes_venvs "$candidate"; then
+      printf '%s\n' "$candidate"
+      return 0
+    fi
+  done
+  has_apt || fail "Python 3.11, 3.12 or 3.13 with the module venv is needed; $(command -v python3 ||
+    echo 'no python3') does not do. Install one, or set PYTHON=/path/to/python."
+  if [ -z "$found" ]; then
+    apt_install python3 python3-venv
+    found="$(supported_pythons)"
+  else
+    version="$("${found%%$'\n'*}" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+    apt_install "python$version-venv"
+  fi
+  for candidate in $found; do
+    if makes_venvs "$candidate"; then
+      printf '%s\n' "$candidate"
+      return 0
+    fi
+  done
+  fail "Python 3.11, 3.12 or 3.13 with the module venv is needed, and this system's packages have" \
+    "$(python3 --version 2>&1). Install one of these, or set PYTHON=/path/to/python."
+}
+
+# stamp EXTRAS: what a complete environment was made from.
+stamp() {
+  local digest
+  digest="$(cat "$ROOT/pyproject.toml" "$ROOT/constraints.txt" | cksum)"
+  printf '%s %s\n' "$digest" "$1"
+}
+
+# is_complete EXTRAS: the environment was made from these files, with these extras or with dev.
+is_complete() {
+  local made
+  made="$(cat "$VENV/.complete" 2>/dev/null)" || return 1
+  [ "$made" = "$(stamp "$1")" ] || [ "$made" = "$(stamp dev)" ] || return 1
+  (cd / && "$VENV/bin/python" -c 'import mfpolicy') 2>/dev/null
+}
+
+# ensure_environment [EXTRAS]: $VENV holds the package, editable, at the measured versions.
+ensure_environment() {
+  local extras="${1:-}" python
+  install_system_libraries
+  if is_complete "$extras"; then
+    say "Using the virtual environment $VENV"
+  else
+    if ! { supports "$VENV/bin/python" && "$VENV/bin/python" -m pip --version; } >/dev/null 2>&1; then
+      python="$(find_python)"
+      say "Making the virtual environment $VENV with $("$python" --version)"
+      "$python" -m venv --clear "$VENV"
+    fi
+    say "Installing mfpolicy and what it needs (the first time this downloads a few GB)"
+    rm -f "$VENV/.complete"
+    (cd "$ROOT" && "$VENV/bin/python" -m pip install -q --disable-pip-version-check \
+      -c constraints.txt -e ".${extras:+[$extras]}")
+    stamp "$extras" >"$VENV/.complete"
+  fi
+  export PATH="$VENV/bin:$PATH"
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# All checks: formatting, lint, types, import directions, tests. Words are passed on to pytest.
+set -euo pipefail
+
+# shellcheck source=scripts/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+ensure_environment dev
+cd "$ROOT"
+
+say "Lint"
+ruff check .
+ruff format --check .
+
+say "Types"
+pyright
+
+say "Import directions"
+lint-imports
+
+say "Tests"
+exec pytest -q "$@"

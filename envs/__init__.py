@@ -1,0 +1,107 @@
+"""Tasks to learn, as Gymnasium environments with point-cloud observations.
+
+``import envs`` registers ``mfpolicy/SUITE-TASK-v0`` for every task and is cheap: simulators are
+imported by the first `make`.
+
+Example:
+    >>> import envs
+    >>> [task.name for task in envs.tasks()][:2]
+    ['metaworld/button-press', 'metaworld/button-press-topdown']
+    >>> env = envs.make("metaworld/reach", horizon=50)
+    >>> env.spec_task.horizon
+    50
+    >>> env.close()
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from envs.suites import load_suite, suite_names, suite_of
+from mfpolicy.errors import ConfigError, did_you_mean
+from mfpolicy.types import TaskSpec
+
+if TYPE_CHECKING:
+    from envs.base import PointCloudEnv
+    from mfpolicy.pointcloud import PointCloudRecipe
+
+__all__ = ["make", "spec", "task_set", "tasks"]
+
+
+def make(
+    task: str,
+    *,
+    recipe: PointCloudRecipe | None = None,
+    render_mode: str | None = None,
+    **options: Any,
+) -> PointCloudEnv:
+    """Builds the environment of a task.
+
+    Args:
+        task: full name, for example ``metaworld/drawer-open``.
+        recipe: how the point cloud is made; without one, the suite's.
+        render_mode: ``rgb_array`` where `PointCloudEnv.render` is wanted.
+        options: values in place of the suite's: ``horizon``, ``points``, ``image_size``,
+            ``camera``, ``camera_position``, ``crop_min``, ``crop_max``.
+
+    Raises:
+        TaskError: no suite has the task; the message gives the nearest names.
+        ConfigError: an option is unknown or its value cannot be.
+        BackendError: this machine cannot render.
+    """
+    suite = suite_of(task)
+    spec_task, recipe = suite.with_options(suite.tasks[task], options, recipe)
+    from envs.base import PointCloudEnv
+    from envs.gl import select_backend
+
+    # Before the simulator is imported: MuJoCo fixes its backend when it is.
+    select_backend()
+    module = importlib.import_module(f"envs.{suite.name}")
+    simulation = module.open_simulation(task.partition("/")[2])
+    return PointCloudEnv(simulation, spec_task, recipe, suite.video, render_mode=render_mode)
+
+
+def tasks() -> list[TaskSpec]:
+    """Every task of every suite, suites sorted by name, tasks in the order of the suite's file."""
+    return [task for name in suite_names() for task in load_suite(name).tasks.values()]
+
+
+def spec(task: str) -> TaskSpec:
+    """The description of a task by its full name.
+
+    Raises:
+        TaskError: no suite has the task; the message gives the nearest names.
+    """
+    return suite_of(task).tasks[task]
+
+
+def task_set(name: str) -> list[TaskSpec]:
+    """The tasks of a named list, for example ``mp1_37``, over all suites.
+
+    Raises:
+        ConfigError: no suite has a list of this name.
+    """
+    suites = [load_suite(each) for each in suite_names()]
+    known = sorted({title for suite in suites for title in suite.sets})
+    if name not in known:
+        raise ConfigError(
+            "task set must be one that a suite names",
+            received=name,
+            remedy=did_you_mean(name, known),
+        )
+    return [suite.tasks[task] for suite in suites for task in suite.sets.get(name, ())]
+
+
+def _register() -> None:
+    for task in tasks():
+        gymnasium.register(
+            id=f"mfpolicy/{task.name.replace('/', '-')}-v0",
+            entry_point="envs:make",
+            kwargs={"task": task.name},
+        )
+
+
+_register()

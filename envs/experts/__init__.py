@@ -1,0 +1,1 @@
+"""Experts: where demonstrations come from."""

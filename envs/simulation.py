@@ -1,0 +1,59 @@
+"""What a task suite supplies: the physics of one task, without cameras, clouds or Gymnasium."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import mujoco
+
+
+class Outcome(NamedTuple):
+    """What one control step gave: the task's reward, its success flag, and whether it ended."""
+
+    reward: float
+    success: bool
+    terminated: bool = False
+
+
+class Simulation(Protocol):
+    """One task in MuJoCo. S state dimensions, A action dimensions, F dimensions of the full state.
+
+    After `reset` and `step`, ``data`` must be consistent (``mj_forward``), since it is rendered
+    as it stands. `reset` with a seed must lead to the same state bit for bit whatever happened
+    before, without reading or disturbing numpy's global generator.
+    """
+
+    model: mujoco.MjModel
+    data: mujoco.MjData
+
+    def reset(self, seed: int) -> None:
+        """Starts the episode of ``seed``."""
+        ...
+
+    def step(self, action: NDArray[np.float32]) -> Outcome:
+        """Applies an action (A,) in [-1, 1] for one control step; never raises for its length."""
+        ...
+
+    def agent_pos(self) -> NDArray[np.float32]:
+        """(S,) what the policy knows of the robot itself."""
+        ...
+
+    def full_state(self) -> NDArray[np.float64]:
+        """(F,) everything the simulator's own observation tells."""
+        ...
+
+    def expert_action(self) -> NDArray[np.float32]:
+        """(A,) the expert's action in the current state, within [-1, 1]."""
+        ...
+
+    def show_goal(self) -> None:
+        """Moves whatever marks the goal to where the goal is; called before each image."""
+        ...
+
+    def close(self) -> None:
+        """Frees what the simulation holds."""
+        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 
 from mfpolicy.cli import VERBS
@@ -31,7 +32,7 @@ def answers_itself(verb: str, words: Sequence[str]) -> bool:
 
 def print_help(verb: str, words: Sequence[str]) -> None:
     """Prints the options of ``verb``; the overrides among the words show as defaults."""
-    options = describe(verb, words)
+    options = [option for option in describe(verb, words) if _is_changeable(option)]
     positional = f" {POSITIONAL[verb].upper()}" if verb in POSITIONAL else ""
     print(f"usage: mfpolicy {verb}{positional} [key=value …]\n\n{verb}: {VERBS[verb]}\n")
     mandatory = [option for option in options if not option.default]
@@ -41,6 +42,12 @@ def print_help(verb: str, words: Sequence[str]) -> None:
     _print_options([option for option in options if option.default])
     print(f"\n  {SHOW_CONFIG} prints the configuration that the words lead to, and stops.")
     print(f"\nexample:\n  {EXAMPLES[verb]}")
+
+
+def _is_changeable(option: Option) -> bool:
+    """Facts of a suite stand beside its options in its file, but cannot be changed."""
+    section, _, name = option.key.partition(".")
+    return section != "suite" or name in importlib.import_module("envs.suites").OPTIONS
 
 
 def _print_options(options: Sequence[Option]) -> None:

@@ -14,18 +14,19 @@ from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.types import TaskSpec
 
 HELP = """\
-usage: mfpolicy tasks [SUITE] [difficulty=…] [--json]
+usage: mfpolicy tasks [SUITE] [difficulty=…] [set=…] [--json]
 
 tasks: every task with its suite, difficulty, dimensions and expert
 
   suite=…         only the tasks of this suite; may be written bare
   difficulty=…    only easy, medium, hard or very_hard tasks
+  set=…           only the tasks of a published comparison, for example mp1_37
   --json          the tasks as a list of objects
 
 example:
   mfpolicy tasks metaworld difficulty=easy"""
 
-FILTERS = ("suite", "difficulty")
+FILTERS = ("suite", "difficulty", "set")
 
 
 def run(words: Sequence[str]) -> int:
@@ -47,10 +48,13 @@ def run(words: Sequence[str]) -> int:
 def _keep(tasks: Sequence[TaskSpec], key: str, value: str) -> list[TaskSpec]:
     if key not in FILTERS:
         raise ConfigError(
-            "tasks can be filtered by suite and difficulty",
+            "tasks can be filtered by suite, difficulty and set",
             received=key,
             remedy=did_you_mean(key, FILTERS),
         )
+    if key == "set":
+        members = simulators().task_set(value)
+        return [task for task in tasks if task in members]
     wanted = value.strip("'\"").replace("_", " ")
     kept = [task for task in tasks if getattr(task, key) == wanted]
     if not kept:

@@ -13,7 +13,7 @@ from mfpolicy.errors import ConfigError
 from mfpolicy.evaluation.machine import machine_facts, package_versions
 from mfpolicy.evaluation.records import fresh_name, open_log
 from mfpolicy.evaluation.report import illustrate
-from mfpolicy.evaluation.run_folder import check_run, checkpoint_step, weights_sha256
+from mfpolicy.evaluation.run_folder import check_run, check_unseen, checkpoint_step, weights_sha256
 from mfpolicy.evaluation.services import EpisodeService, MakeEnv
 from mfpolicy.evaluation.summary import EvalSummary, outcome_fields
 from mfpolicy.evaluation.workers import WorkerPool, available_cores
@@ -23,7 +23,7 @@ ACCELERATOR_WORKERS = 4
 """Most workers by default on an accelerator, where each holds a context of its own."""
 
 Progress = Callable[[int, int, EpisodeResult], None]
-"""Called as each episode finishes with episodes done, episodes in all, and its record."""
+"""Called for each episode, those on disk first, with how many are done, how many in all, and it."""
 
 
 def evaluate(
@@ -60,21 +60,24 @@ def evaluate(
         steps: network evaluations a decision (NFE).
         videos: record a success and a failure, and draw the point cloud.
         name: folder name below ``run/eval``; by default made of task, seed and NFE.
-        progress: called as each episode finishes.
+        progress: called for each episode: at once for those on disk, then as each finishes.
 
     Returns:
         The summary, saved as ``summary.json``; the model card of the run is made anew.
 
     Raises:
-        RunError: the run is incomplete or does not fit the environment, a worker died (the
-            message names the seed), or ``name`` holds another evaluation.
+        RunError: the run is incomplete or does not fit the environment, a seed is one that the
+            demonstrations were collected with, a worker died (the message names the seed), or
+            ``name`` holds another evaluation.
         ConfigError: an argument is out of range.
     """
     run = Path(run)
     _check_arguments(episodes, seed, workers, steps, name)
     check_run(run)
-    started = time.monotonic()
     seeds = range(seed, seed + episodes)
+    check_unseen(run, seeds)
+    show = progress or (lambda *_: None)
+    started = time.monotonic()
     workers = min(workers or _default_workers(device), episodes)
     service = functools.partial(EpisodeService, run, make_env, device, steps)
     with WorkerPool(service, workers, noun="seed") as pool:
@@ -86,14 +89,14 @@ def evaluate(
         }
         name = name or _default_name(run / "eval", settings)
         with open_log(run / "eval" / name, settings) as log:
+            results = [log.results[s] for s in seeds if s in log.results]
             missing = [s for s in seeds if s not in log.results]
-            done = episodes - len(missing)
+            for done, result in enumerate(results, start=1):
+                show(done, episodes, result)
             for _, result in pool.run(missing):
                 log.append(result)
-                done += 1
-                if progress is not None:
-                    progress(done, episodes, result)
-            results = [log.results[s] for s in seeds]
+                results.append(result)
+                show(len(results), episodes, result)
     summary = EvalSummary(
         name=name,
         run=str(run),

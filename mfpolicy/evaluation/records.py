@@ -35,11 +35,27 @@ class EpisodeLog:
         self.results = {result.seed: result for result in _read_lines(folder / EPISODES, file)}
 
     def append(self, result: EpisodeResult) -> None:
-        """Adds a finished episode; on return it is on disk."""
-        self._file.write(json.dumps(asdict(result)).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Adds a finished episode; on return it is on disk.
+
+        Raises:
+            RunError: the disk did not take it.
+        """
+        line = json.dumps(asdict(result)).encode() + b"\n"
+        try:
+            written = self._file.write(line)
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._not_written(str(error)) from error
+        if written < len(line):
+            raise self._not_written(f"{written} of {len(line)} bytes")
         self.results[result.seed] = result
+
+    def _not_written(self, received: str) -> RunError:
+        return RunError(
+            f"the record of an episode must be written to {self.folder / EPISODES}",
+            received=received,
+            remedy="free disk space, then run the same command again to go on",
+        )
 
 
 @contextmanager
@@ -55,7 +71,7 @@ def open_log(folder: Path, settings: dict[str, Any]) -> Iterator[EpisodeLog]:
             another process is writing to it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / EPISODES).open("a+b") as file:
+    with (folder / EPISODES).open("a+b", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -108,12 +108,13 @@ def summary_rows(summary: EvalSummary) -> list[tuple[str, str]]:
 def summary_table(summary: EvalSummary) -> Table:
     """The result as a rich table to print on a console."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for row in summary_rows(summary):
-        table.add_row(*row)
+    for name, value in summary_rows(summary):
+        table.add_row(name, Text(value))
     return table
 
 

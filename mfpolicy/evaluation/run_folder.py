@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.errors import RunError
+from mfpolicy.data import open_dataset
+from mfpolicy.errors import DataError, RunError
 from mfpolicy.policy.files import WEIGHTS
 
 CONFIG, METRICS, STATE = "config.yaml", "metrics.jsonl", "training_state"
@@ -33,6 +34,30 @@ def check_run(run: Path) -> None:
     for name, remedy in _REMEDIES.items():
         if not (run / name).is_file():
             raise RunError(f"a run folder must hold {name}", received=str(run), remedy=remedy)
+
+
+def check_unseen(run: Path, seeds: range) -> None:
+    """Refuses seeds that the run's demonstrations began from, where its dataset is at hand.
+
+    An episode from such a seed starts as a demonstration did, which would count memory as success.
+
+    Raises:
+        RunError: evaluation and demonstrations share seeds.
+    """
+    path = read_config(run).get("data")
+    if not path or not Path(path).exists():
+        return
+    try:
+        demonstrated = open_dataset(path).seeds
+    except DataError:  # the dataset is no longer what the run was trained on
+        return
+    shared = sorted(set(seeds).intersection([] if demonstrated is None else demonstrated.tolist()))
+    if demonstrated is not None and shared:
+        raise RunError(
+            "evaluation seeds must not be those of the demonstrations",
+            received=f"{len(shared)} shared with {path}: {shared[0]} to {shared[-1]}",
+            remedy=f"begin later, for example with seed={max(10000, int(demonstrated.max()) + 1)}",
+        )
 
 
 def weights_sha256(run: Path) -> str:

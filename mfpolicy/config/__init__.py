@@ -1,6 +1,6 @@
 """Configuration: the schema of ``configs/``, its validation, and its composition by Hydra."""
 
-from mfpolicy.config.compose import compose, compose_preset, resolved_yaml
+from mfpolicy.config.composition import compose, compose_preset, resolved_yaml
 from mfpolicy.config.convert import from_mapping, to_mapping
 from mfpolicy.config.schema import (
     CollectConfig,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, overload
 
 from mfpolicy.config.convert import from_mapping
@@ -147,13 +148,12 @@ def text_keys(schema: type, prefix: str = "") -> set[str]:
 
 def _hydra(verb: str, overrides: list[str], *, with_hydra: bool = False) -> dict[str, Any]:
     from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        with _own_hydra():
             config = hydra_compose(verb, overrides, return_hydra_config=with_hydra)
         resolved = OmegaConf.to_container(config, resolve=not with_hydra)
         return typing.cast(dict[str, Any], resolved)
@@ -162,6 +162,21 @@ def _hydra(verb: str, overrides: list[str], *, with_hydra: bool = False) -> dict
         raise ConfigError(
             f"the configuration cannot be composed: {reason}", received=" ".join(overrides)
         ) from error
+
+
+@contextmanager
+def _own_hydra() -> Iterator[None]:
+    """Hydra's state is global; an application that uses Hydra itself finds its own again."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def _readable(override: Override, *, text: bool) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import struct
@@ -134,9 +133,9 @@ class StoredArray:
         return start
 
     def _chunk_keys(self, rows: int) -> Iterator[tuple[int, str]]:
-        rest = itertools.zip_longest(self.array.shape[1:], self.chunk_shape[1:])
-        counts = [-(-size // chunk) for size, chunk in ((rows, self.rows_per_chunk), *rest)]
-        for index in itertools.product(*map(range, counts)):
+        sizes = (rows, *self.array.shape[1:])
+        counts = [-(-size // chunk) for size, chunk in zip(sizes, self.chunk_shape, strict=True)]
+        for index in _grid(counts):
             yield index[0] * self.rows_per_chunk, self.array.metadata.encode_chunk_key(index)
 
     def _size_fault(self, file: Path, size: int) -> str:
@@ -194,6 +193,16 @@ def read_json(root: Path, file: Path) -> dict[str, Any]:
             remedy=_RESTORE,
         )
     return content
+
+
+def _grid(counts: list[int]) -> Iterator[tuple[int, ...]]:
+    """All indices of a grid, one by one: declared counts may be absurd."""
+    if not counts:
+        yield ()
+        return
+    for first in range(counts[0]):
+        for rest in _grid(counts[1:]):
+            yield (first, *rest)
 
 
 def _codec_names(metadata: dict[str, Any]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,12 @@ def _episode(index: int, length: int) -> Episode:
         color=rng.integers(0, 256, (length, POINTS, 3)).astype(np.uint8),
         extras={"full_state": rng.normal(size=(length, 5))},
     )
+
+
+@pytest.fixture(autouse=True)
+def _quick_disk(monkeypatch):
+    """Leaves out the flush that only a power cut needs; one test looks whether it is there."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
 
 
 @pytest.fixture

@@ -1,0 +1,202 @@
+"""Training runs: what they write, that they repeat, and that they refuse what does not fit."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from oracles.demonstrations import write_dataset
+from safetensors.torch import load_file
+
+from mfpolicy.errors import BackendError, ConfigError, DataError, RunError
+from mfpolicy.policy import load_policy
+from mfpolicy.training import train
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model.safetensors")
+
+
+def _assert_same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> None:
+    assert left.keys() == right.keys()
+    assert [name for name in left if not torch.equal(left[name], right[name])] == []
+
+
+def test_a_run_folder_is_whole_and_loads(configure):
+    summary = train(configure())
+    run = summary.run
+    assert (summary.step, summary.interrupted) == (12, False)
+    names = {path.name for path in run.iterdir()}
+    assert names == {"config.yaml", "model.safetensors", "metrics.jsonl", "training_state"}
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 8, 12]
+    assert {"loss", "samples_per_s", "learning_rate", "grad_norm", "mse_end"} <= lines[0].keys()
+    spec = load_policy(run).spec
+    assert (spec.task, spec.points, spec.recipe["points"]) == ("metaworld/drawer-open", 32, 32)
+    kept = sorted(path.name for path in (run / "training_state").iterdir())
+    assert kept == ["step-00000010.safetensors", "step-00000012.safetensors"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(configure, tmp_path):
+    train(configure())
+    train(configure(f"out={tmp_path / 'again'}"))
+    train(configure(f"out={tmp_path / 'other'}", "seed=1"))
+    _assert_same(_weights(tmp_path / "run"), _weights(tmp_path / "again"))
+    one, other = _weights(tmp_path / "run"), _weights(tmp_path / "other")
+    assert not torch.equal(one["network.film_time.weight"], other["network.film_time.weight"])
+
+
+_PROGRAM = """
+import sys
+from mfpolicy.config import compose
+from mfpolicy.training import train
+print(train(compose("train", sys.argv[1:])).interrupted)
+"""
+
+
+def _start(overrides: list[str]) -> subprocess.Popen:
+    command = [sys.executable, "-c", _PROGRAM, *overrides]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def _overrides(config, out: Path, steps: int) -> list[str]:
+    return [
+        f"task={config.task}",
+        f"data={config.data}",
+        f"out={out}",
+        "policy=mp1_small",
+        "policy.points=32",
+        "network.widths=[16,16,16]",
+        "encoder.widths=[16,16]",
+        f"training.steps={steps}",
+        "training.batch_size=16",
+        "training.checkpoint_every=20",
+        "training.log_every=1",
+        "logging.wandb=disabled",
+        "resume=true",
+    ]
+
+
+def _wait_for_lines(path: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while not path.is_file() or path.read_text().count("\n") < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(configure, tmp_path, number):
+    steps = 150
+    whole = tmp_path / "whole"
+    process = _start(_overrides(configure(), whole, steps))
+    assert process.communicate(timeout=120)[0].strip() == "False"
+    stopped = tmp_path / "stopped"
+    process = _start(_overrides(configure(), stopped, steps))
+    _wait_for_lines(stopped / "metrics.jsonl", 33)
+    process.send_signal(number)
+    said = process.communicate(timeout=120)[0].strip()
+    assert said == ("" if number == signal.SIGKILL else "True")
+    assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+    process = _start(_overrides(configure(), stopped, steps))
+    assert process.communicate(timeout=120)[0].strip() == "False"
+    _assert_same(_weights(whole), _weights(stopped))
+    lines = [json.loads(line) for line in (stopped / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, steps + 1))
+
+
+def test_a_finished_run_resumed_stays_as_it_is(configure):
+    run = train(configure()).run
+    before = _weights(run)
+    assert train(configure("resume=true")).step == 12
+    _assert_same(before, _weights(run))
+
+
+def test_a_used_run_folder_is_refused(configure):
+    train(configure())
+    with pytest.raises(RunError, match="resume=true"):
+        train(configure())
+
+
+def test_a_foreign_folder_is_refused(configure, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("precious")
+    with pytest.raises(RunError, match="new or empty"):
+        train(configure())
+    assert (tmp_path / "run" / "thesis.tex").read_text() == "precious"
+
+
+def test_a_resume_with_another_configuration_is_refused_with_both_values(configure):
+    train(configure())
+    with pytest.raises(RunError, match=r"training.learning_rate: 0.001 -> 0.01"):
+        train(configure("resume=true", "training.learning_rate=0.01"))
+
+
+def test_a_resume_with_other_data_is_refused(configure, tmp_path):
+    train(configure())
+    other = write_dataset(tmp_path / "other.zarr", first_seed=50)
+    with pytest.raises(RunError, match="the data it was trained on"):
+        train(configure("resume=true", f"data={other}"))
+
+
+def test_data_of_another_task_are_refused_with_both_names(configure, tmp_path):
+    other = write_dataset(tmp_path / "other.zarr", task="metaworld/reach")
+    with pytest.raises(DataError, match="metaworld/drawer-open.*metaworld/reach"):
+        train(configure(f"data={other}"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "word"),
+    [
+        ("policy.points=64", DataError, "32"),
+        ("training.batch_size=1000", ConfigError, "training.batch_size=80"),
+        ("device=cuda:7", BackendError, "mfpolicy doctor"),
+        ("network.widht=3", ConfigError, "width"),
+        ("objective.time.p_end=2", ConfigError, "p_end"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    configure, tmp_path, override, error, word
+):
+    with pytest.raises(error, match=word):
+        train(configure(override))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_diverging_run_stops_and_names_the_last_good_checkpoint(configure, tmp_path):
+    with pytest.raises(RunError, match="loss must stay finite.*training_state"):
+        train(configure("training.learning_rate=1e30", "training.warmup_steps=0"))
+    assert (tmp_path / "run" / "metrics.jsonl").is_file()
+
+
+def test_gradient_clipping_is_applied(configure, tmp_path):
+    """Adam is blind to the gradient's scale down to its epsilon: far below it nothing moves."""
+    first = train(configure("training.steps=1")).run
+    clipped = ("training.grad_clip_norm=1e-14", "training.weight_decay=0")
+    still = train(configure("training.steps=5", f"out={tmp_path / 'still'}", *clipped)).run
+    moving = train(configure("training.steps=5", f"out={tmp_path / 'moving'}")).run
+
+    def moved(run: Path) -> float:
+        start, end = _weights(first), _weights(run)
+        return max(float((end[name] - start[name]).abs().max()) for name in start)
+
+    assert moved(still) < 1e-3
+    assert moved(moving) > 2e-3
+
+
+def test_training_learns(configure):
+    summary = train(configure("training.steps=150", "training.log_every=10"))
+    lines = [json.loads(x) for x in (summary.run / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["mse"] < 0.5 * lines[0]["mse"]
+
+
+def test_wandb_needs_no_account(configure, monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_API_KEY", "")
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    run = train(configure("logging.wandb=auto")).run
+    assert list(run.glob("wandb/offline-run-*"))
+    assert (run / "wandb_id").read_text()

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 
 from mfpolicy.cli import VERBS
-from mfpolicy.config.compose import EXAMPLES, POSITIONAL, resolved_yaml
+from mfpolicy.config.composition import EXAMPLES, POSITIONAL, resolved_yaml
 from mfpolicy.config.describe import Option, describe
 
 HELP_WORDS = ("--help", "-h")

@@ -32,6 +32,10 @@ class DemonstrationEnv(Protocol):
         """point_cloud, agent_pos, color, and any further array of the current state."""
         ...
 
+    def observe(self) -> Mapping[str, np.ndarray]:
+        """point_cloud and agent_pos of the current state."""
+        ...
+
     def expert_action(self) -> np.ndarray:
         """The expert's action in the current state."""
         ...
@@ -53,12 +57,13 @@ def record_demonstration(
     The episode goes on for ``tail_steps`` after the first success, at most to the end that the
     task or the environment sets. Whether it succeeded is in ``Episode.success``.
     """
+    observe = env.observe_full if store_extras else env.observe
     env.reset(seed=seed)
     frames: list[dict[str, np.ndarray]] = []
     actions: list[np.ndarray] = []
     success, remaining = False, env.spec_task.horizon
     while remaining > 0:
-        frames.append({name: np.array(value) for name, value in env.observe_full().items()})
+        frames.append({name: np.array(value) for name, value in observe().items()})
         actions.append(np.array(env.expert_action(), dtype=np.float32))
         _, terminated, truncated, info = env.simulate(actions[-1])
         remaining -= 1
@@ -68,13 +73,12 @@ def record_demonstration(
             break
     arrays = {name: np.stack([frame[name] for frame in frames]) for name in frames[0]}
     point_cloud, agent_pos = arrays.pop("point_cloud"), arrays.pop("agent_pos")
-    color = arrays.pop("color", None)
     return Episode(
         point_cloud=point_cloud,
         agent_pos=agent_pos,
         action=np.stack(actions),
         seed=seed,
         success=success,
-        color=color if store_extras else None,
-        extras=arrays if store_extras else {},
+        color=arrays.pop("color", None),
+        extras=arrays,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,15 +51,29 @@ def make_episode():
     return _episode
 
 
+@pytest.fixture(scope="session")
+def _written(tmp_path_factory):
+    """Datasets by the lengths of their episodes; each is written once and copied after that."""
+    written: dict[tuple[int, ...], Path] = {}
+
+    def write(lengths: tuple[int, ...], spec: DatasetSpec) -> Path:
+        if lengths not in written:
+            path = tmp_path_factory.mktemp("written") / "toy.zarr"
+            with DatasetWriter.open(path, spec) as writer:
+                for index, length in enumerate(lengths):
+                    writer.append(_episode(index, length))
+            written[lengths] = path
+        return written[lengths]
+
+    return write
+
+
 @pytest.fixture
-def write_dataset(tmp_path, spec):
+def write_dataset(tmp_path, spec, _written):
     """Returns a function that writes episodes of the given lengths and returns the path."""
 
-    def write(*lengths: int, name: str = "toy.zarr"):
-        with DatasetWriter.open(tmp_path / name, spec) as writer:
-            for index, length in enumerate(lengths):
-                writer.append(_episode(index, length))
-        return tmp_path / name
+    def write(*lengths: int, name: str = "toy.zarr") -> Path:
+        return shutil.copytree(_written(lengths, spec), tmp_path / name)
 
     return write
 
@@ -110,6 +126,10 @@ class ToyEnv:
             "color": np.full((POINTS, 3), int(abs(self.position[0]) * 99), np.uint8),
             "full_state": np.array([*self.position, 1.0]),
         }
+
+    def observe(self):
+        full = self.observe_full()
+        return {name: full[name] for name in ("point_cloud", "agent_pos")}
 
     def expert_action(self):
         return -0.3 * self.position + 0.01 * self.rng.normal(size=ACTION)

@@ -203,6 +203,9 @@ def test_extras_can_be_left_out(tmp_path, toy_env):
     collect(toy_env, tmp_path / "toy.zarr", episodes=1, seed=0, store_extras=False)
     dataset = open_dataset(tmp_path / "toy.zarr")
     assert dataset.array_names == ["action", "point_cloud", "state"]
+    collect(toy_env, tmp_path / "full.zarr", episodes=1, seed=0)
+    full = open_dataset(tmp_path / "full.zarr").episode(0)
+    np.testing.assert_array_equal(dataset.episode(0).point_cloud, full.point_cloud)
 
 
 @pytest.mark.parametrize(

@@ -19,4 +19,5 @@ say "Import directions"
 lint-imports
 
 say "Tests"
-exec pytest -q "$@"
+export OMP_NUM_THREADS=1 # two processes on two cores
+exec pytest -q -n 2 "$@"

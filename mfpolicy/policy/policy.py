@@ -159,7 +159,12 @@ class Policy(nn.Module):
             raise ObservationError(
                 f"an observation must have the key {key!r}", received=sorted(fields)
             )
-        value = torch.as_tensor(fields[key])
+        try:
+            value = torch.as_tensor(fields[key])
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ObservationError(
+                f"{key} must be an array of numbers", received=type(fields[key]).__name__
+            ) from error
         fits = value.ndim == len(shape) and all(
             want in (None, got) for want, got in zip(shape, value.shape, strict=True)
         )

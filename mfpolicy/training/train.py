@@ -69,8 +69,8 @@ def train(config: TrainConfig) -> TrainSummary:
         device=device,
     )
     policy = _build(config, dataset, windows).to(device)
-    run = claim_run_folder(config)
     trainer = Trainer(policy, windows, config, fingerprint=_fingerprint(dataset))
+    run = claim_run_folder(config)
     if config.resume:
         trainer.restore(run)
     first = trainer.step

@@ -1,7 +1,7 @@
 import pytest
-from oracles.demonstrations import TASK, write_dataset
 
 from mfpolicy.config import compose
+from oracles.demonstrations import TASK, write_dataset
 
 
 @pytest.fixture(scope="session")

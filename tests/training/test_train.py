@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from oracles.demonstrations import write_dataset
 from safetensors.torch import load_file
 
+from mfpolicy.config import compose
 from mfpolicy.errors import BackendError, ConfigError, DataError, RunError
 from mfpolicy.policy import load_policy
 from mfpolicy.training import train
+from oracles.demonstrations import TASK, write_dataset
 
 
 def _weights(run: Path) -> dict[str, torch.Tensor]:
@@ -63,16 +64,16 @@ def _start(overrides: list[str]) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def _overrides(config, out: Path, steps: int) -> list[str]:
+def _overrides(dataset: Path, out: Path) -> list[str]:
     return [
-        f"task={config.task}",
-        f"data={config.data}",
+        f"task={TASK}",
+        f"data={dataset}",
         f"out={out}",
         "policy=mp1_small",
         "policy.points=32",
         "network.widths=[16,16,16]",
         "encoder.widths=[16,16]",
-        f"training.steps={steps}",
+        f"training.steps={STEPS}",
         "training.batch_size=16",
         "training.checkpoint_every=20",
         "training.log_every=1",
@@ -88,24 +89,29 @@ def _wait_for_lines(path: Path, count: int) -> None:
         time.sleep(0.02)
 
 
+STEPS = 150
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset, tmp_path_factory):
+    whole = tmp_path_factory.mktemp("whole") / "run"
+    assert train(compose("train", _overrides(dataset, whole))).step == STEPS
+    return _weights(whole)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(configure, tmp_path, number):
-    steps = 150
-    whole = tmp_path / "whole"
-    process = _start(_overrides(configure(), whole, steps))
-    assert process.communicate(timeout=120)[0].strip() == "False"
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(dataset, tmp_path, uninterrupted, number):
     stopped = tmp_path / "stopped"
-    process = _start(_overrides(configure(), stopped, steps))
+    process = _start(_overrides(dataset, stopped))
     _wait_for_lines(stopped / "metrics.jsonl", 33)
     process.send_signal(number)
     said = process.communicate(timeout=120)[0].strip()
     assert said == ("" if number == signal.SIGKILL else "True")
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0)
-    process = _start(_overrides(configure(), stopped, steps))
-    assert process.communicate(timeout=120)[0].strip() == "False"
-    _assert_same(_weights(whole), _weights(stopped))
+    assert train(compose("train", _overrides(dataset, stopped))).step == STEPS
+    _assert_same(uninterrupted, _weights(stopped))
     lines = [json.loads(line) for line in (stopped / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(1, steps + 1))
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
 
 
 def test_a_finished_run_resumed_stays_as_it_is(configure):
@@ -175,17 +181,18 @@ def test_a_diverging_run_stops_and_names_the_last_good_checkpoint(configure, tmp
 
 def test_gradient_clipping_is_applied(configure, tmp_path):
     """Adam is blind to the gradient's scale down to its epsilon: far below it nothing moves."""
-    first = train(configure("training.steps=1")).run
-    clipped = ("training.grad_clip_norm=1e-14", "training.weight_decay=0")
-    still = train(configure("training.steps=5", f"out={tmp_path / 'still'}", *clipped)).run
-    moving = train(configure("training.steps=5", f"out={tmp_path / 'moving'}")).run
+    plain = ("training.steps=5", "training.warmup_steps=0", "training.weight_decay=0")
+    first = train(configure("training.steps=1", "training.learning_rate=1e-12")).run
+    clipped = (f"out={tmp_path / 'still'}", "training.grad_clip_norm=1e-14")
+    still = train(configure(*plain, *clipped)).run
+    moving = train(configure(*plain, f"out={tmp_path / 'moving'}")).run
 
     def moved(run: Path) -> float:
         start, end = _weights(first), _weights(run)
         return max(float((end[name] - start[name]).abs().max()) for name in start)
 
-    assert moved(still) < 1e-3
-    assert moved(moving) > 2e-3
+    assert moved(still) < 1e-6
+    assert moved(moving) > 1e-3
 
 
 def test_training_learns(configure):

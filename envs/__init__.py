@@ -26,9 +26,10 @@ from mfpolicy.types import TaskSpec
 
 if TYPE_CHECKING:
     from envs.base import PointCloudEnv
+    from envs.simulation import Simulation
     from mfpolicy.pointcloud import PointCloudRecipe
 
-__all__ = ["make", "spec", "task_set", "tasks"]
+__all__ = ["make", "open_simulation", "spec", "task_set", "tasks"]
 
 
 def make(
@@ -59,9 +60,18 @@ def make(
 
     # Before the simulator is imported: MuJoCo fixes its backend when it is.
     select_backend()
-    module = importlib.import_module(f"envs.{suite.name}")
-    simulation = module.open_simulation(task.partition("/")[2])
+    simulation = open_simulation(task)
     return PointCloudEnv(simulation, spec_task, recipe, suite.video, render_mode=render_mode)
+
+
+def open_simulation(task: str) -> Simulation:
+    """The physics of a task alone: no camera, no OpenGL, no Gymnasium.
+
+    Raises:
+        TaskError: no suite has the task; the message gives the nearest names.
+    """
+    module = importlib.import_module(f"envs.{suite_of(task).name}")
+    return module.open_simulation(task.partition("/")[2])
 
 
 def tasks() -> list[TaskSpec]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import gymnasium
@@ -11,10 +10,11 @@ from gymnasium.spaces import Box, Dict
 from numpy.typing import ArrayLike, NDArray
 
 from envs.camera import OffscreenCamera
+from envs.cloud_camera import CloudCamera
 from envs.simulation import Simulation
 from envs.suites import VideoView
 from mfpolicy.errors import ActionError, ConfigError, ObservationError
-from mfpolicy.pointcloud import PointCloudRecipe, crop, depth_to_points, sample, to_world
+from mfpolicy.pointcloud import PointCloudRecipe
 from mfpolicy.types import TaskSpec
 
 _ROUNDING = 1e-6  # float32 arithmetic may leave the action space by this much
@@ -33,10 +33,6 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         recipe: how the point cloud is made.
         video: the view of `render`.
         render_mode: ``rgb_array`` where `render` is wanted.
-
-    Attributes:
-        points_ms: milliseconds from depth image to point cloud in the last observation.
-        render_ms: milliseconds of OpenGL in the last observation.
 
     Raises:
         ConfigError: the scene has no camera of the recipe's name, or the render mode is unknown.
@@ -64,24 +60,24 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
             "render_fps": round(spec_task.control_rate_hz),
         }
         if render_mode not in (None, "rgb_array"):
-            raise ConfigError(
-                "render_mode must be rgb_array or None", received=render_mode
-            )
+            raise ConfigError("render_mode must be rgb_array or None", received=render_mode)
         self.render_mode = render_mode
         self.spec_task = spec_task
         self.recipe = recipe
-        self.points_ms = self.render_ms = 0.0
         self._simulation = simulation
         self._video = video
         self._steps: int | None = None  # of this episode; None before the first reset
-        size = recipe.image_size
-        self._depth_camera = self._place_camera(simulation, recipe)
+        self._cloud_camera = CloudCamera(simulation.model, simulation.data, recipe)
         self._video_camera = OffscreenCamera(
             simulation.model, video.camera, width=video.size, height=video.size, antialias=True
         )
-        self.observation_space = Dict(
+        self.observation_space: Any = Dict(
             {
-                "point_cloud": Box(-np.inf, np.inf, (recipe.points, 3), np.float32),
+                "point_cloud": Box(
+                    np.tile(np.array(recipe.crop_min, np.float32), (recipe.points, 1)),
+                    np.tile(np.array(recipe.crop_max, np.float32), (recipe.points, 1)),
+                    dtype=np.float32,
+                ),
                 "agent_pos": Box(-np.inf, np.inf, (spec_task.state_dim,), np.float32),
             }
         )
@@ -94,11 +90,17 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         ``intrinsics`` (3, 3) in pixels; ``T_world_cam`` (4, 4), camera frame x right, y down,
         z forward; ``image_size`` in pixels.
         """
-        return {
-            "intrinsics": self._depth_camera.intrinsics().tolist(),
-            "T_world_cam": self._depth_camera.T_world_cam(self._simulation.data).tolist(),
-            "image_size": self.recipe.image_size,
-        }
+        return self._cloud_camera.describe()
+
+    @property
+    def points_ms(self) -> float:
+        """Milliseconds from depth image to point cloud in the last observation."""
+        return self._cloud_camera.points_ms
+
+    @property
+    def render_ms(self) -> float:
+        """Milliseconds of OpenGL in the last observation."""
+        return self._cloud_camera.render_ms
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -162,8 +164,9 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
             ObservationError: no point lies in the crop box.
             BackendError: no OpenGL backend works here.
         """
+        self._show()
         return {
-            "point_cloud": self._cloud(self._render_depth()),
+            "point_cloud": self._cloud_camera.cloud(),
             "agent_pos": self._simulation.agent_pos(),
         }
 
@@ -174,13 +177,12 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
             Also ``color`` (P, 3) uint8, the color of each point, and ``full_state`` (F,)
             float32, the simulator's own observation.
         """
-        depth = self._render_depth()
-        color = self._depth_camera.color(self._simulation.data).reshape(-1, 3)
-        cloud = self._cloud(depth, color)  # (P, 6)
+        self._show()
+        points, colors = self._cloud_camera.colored_cloud()
         return {
-            "point_cloud": cloud[:, :3].copy(),
+            "point_cloud": points,
             "agent_pos": self._simulation.agent_pos(),
-            "color": cloud[:, 3:].astype(np.uint8),
+            "color": colors,
             "full_state": self._simulation.full_state().astype(np.float32),
         }
 
@@ -200,41 +202,20 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
                 received=self.render_mode,
                 remedy="pass render_mode='rgb_array' when making the environment",
             )
-        self._simulation.show_goal()
+        self._show()
         image = self._video_camera.color(self._simulation.data)
         return np.rot90(image, 2).copy() if self._video.upside_down else image
 
     def close(self) -> None:
         """Frees the OpenGL contexts and the simulation."""
-        self._depth_camera.close()
+        self._cloud_camera.close()
         self._video_camera.close()
         self._simulation.close()
 
-    def _render_depth(self) -> NDArray[np.float32]:
+    def _show(self) -> None:
         if self._steps is None:
             raise ObservationError("an environment must be reset before it is observed")
-        started = time.perf_counter()
         self._simulation.show_goal()
-        depth = self._depth_camera.depth(self._simulation.data)
-        self.render_ms = 1e3 * (time.perf_counter() - started)
-        return depth
-
-    def _cloud(
-        self, depth: NDArray[np.float32], color: NDArray[np.uint8] | None = None
-    ) -> NDArray[np.float32]:
-        """(P, 3), or (P, 6) with colors (H·W, 3): unproject, crop, sample."""
-        started = time.perf_counter()
-        camera, recipe = self._depth_camera, self.recipe
-        points = to_world(
-            depth_to_points(depth, camera.intrinsics()), camera.T_world_cam(self._simulation.data)
-        )
-        inside = crop(points, recipe.crop_min, recipe.crop_max)
-        points = points[inside]
-        if color is not None:
-            points = np.concatenate([points, color[inside]], axis=1, dtype=np.float32)
-        cloud = sample(points, recipe.points)
-        self.points_ms = 1e3 * (time.perf_counter() - started)
-        return cloud
 
     def _check_action(self, action: ArrayLike) -> NDArray[np.float32]:
         try:
@@ -253,19 +234,3 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
                 remedy="clip the action to env.action_space",
             )
         return np.clip(values, -1.0, 1.0)
-
-    @staticmethod
-    def _place_camera(simulation: Simulation, recipe: PointCloudRecipe) -> OffscreenCamera:
-        """The camera of the recipe, moved to where the recipe wants it."""
-        import mujoco
-
-        model, size = simulation.model, recipe.image_size
-        camera = OffscreenCamera(model, recipe.camera, width=size, height=size)
-        if model.cam_bodyid[camera.camera_id] != 0:
-            raise ConfigError(
-                "the camera of a point cloud must be fixed to the world, not to a moving body",
-                received=recipe.camera,
-            )
-        model.cam_pos[camera.camera_id] = recipe.camera_position
-        mujoco.mj_forward(model, simulation.data)
-        return camera

@@ -5,6 +5,8 @@ frees its context before the objects that live in it: with two renderers in a pr
 one damages the other.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (mujoco's compiled names have no stubs)
 from __future__ import annotations
 
 import atexit
@@ -122,9 +124,7 @@ class OffscreenCamera:
 class _Canvas:
     """An OpenGL context with MuJoCo's scene and drawing resources in it."""
 
-    def __init__(
-        self, model: mujoco.MjModel, width: int, height: int, *, samples: int
-    ) -> None:
+    def __init__(self, model: mujoco.MjModel, width: int, height: int, *, samples: int) -> None:
         self._gl = new_context(width, height)
         import mujoco
 

@@ -1,4 +1,4 @@
-"""Which OpenGL backend this process renders with: EGL or OSMesa, probed before anything binds it."""
+"""Which OpenGL backend this process renders with: EGL or OSMesa, probed before one is bound."""
 
 from __future__ import annotations
 

@@ -4,15 +4,20 @@ The state is DP3's: end effector, right and left finger (Ze et al., 2024). Tasks
 versions; DP3 and its successors used v2, so published numbers are comparable in kind only.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (mujoco's compiled names have no stubs)
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.experts.scripted import ScriptedExpert
 from envs.simulation import Outcome
+
+_FAR_M = 5.0
 
 
 class MetaWorldSimulation:
@@ -28,7 +33,8 @@ class MetaWorldSimulation:
 
         self._mujoco = mujoco
         # A seed makes the constructor save and restore numpy's global generator, which it uses.
-        self._env = ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task}-v3-goal-observable"](seed=0)
+        make_env: Any = ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task}-v3-goal-observable"]
+        self._env = make_env(seed=0)
         # All 50 tasks place objects with the global generator unless told otherwise.
         self._env.seeded_rand_vec = True
         # Meta-World raises at 500 steps; the length of an episode is not decided here.
@@ -80,9 +86,14 @@ class MetaWorldSimulation:
         return self._expert.action(self._full_state)
 
     def show_goal(self) -> None:
-        """Puts the goal markers where the task says: v3 leaves some at their default place."""
+        """Puts the goal marker at the goal.
+
+        Meta-World v3 leaves some markers at their default place and shows that of
+        pick-out-of-hole under the object; a policy could not know where to go.
+        """
         for name, position in self._env._target_site_config:
-            self.data.site(name).xpos = position
+            put_away = np.abs(position).max() > _FAR_M  # the other goal of a two-way task
+            self.data.site(name).xpos = position if put_away else self._env._target_pos
 
     def close(self) -> None:
         """Frees Meta-World's own viewer."""

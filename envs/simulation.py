@@ -1,5 +1,7 @@
 """What a task suite supplies: the physics of one task, without cameras, clouds or Gymnasium."""
 
+# pyright: reportAttributeAccessIssue=false
+# (mujoco's compiled names have no stubs)
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol

@@ -1,0 +1,103 @@
+"""`CloudCamera`: the depth camera of a recipe in a scene, and the cloud it sees."""
+
+# pyright: reportAttributeAccessIssue=false
+# (mujoco's compiled names have no stubs)
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.camera import OffscreenCamera
+from mfpolicy.errors import ConfigError
+from mfpolicy.pointcloud import PointCloudRecipe, crop, depth_to_points, sample, to_world
+
+if TYPE_CHECKING:
+    import mujoco
+
+
+class CloudCamera:
+    """Moves the recipe's camera to its place and turns what it sees into point clouds.
+
+    Args:
+        model: the scene; its camera's position is set.
+        data: the scene's state, rendered as it stands.
+        recipe: which camera, where, how large, what is kept, how many points.
+
+    Attributes:
+        points_ms: milliseconds from depth image to point cloud in the last cloud.
+        render_ms: milliseconds of OpenGL in the last cloud, colors not counted.
+
+    Raises:
+        ConfigError: the scene has no such camera, or it rides on a moving body.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, data: mujoco.MjData, recipe: PointCloudRecipe
+    ) -> None:
+        import mujoco
+
+        size = recipe.image_size
+        self._camera = OffscreenCamera(model, recipe.camera, width=size, height=size)
+        if model.cam_bodyid[self._camera.camera_id] != 0:
+            raise ConfigError(
+                "the camera of a point cloud must be fixed to the world, not to a moving body",
+                received=recipe.camera,
+            )
+        model.cam_pos[self._camera.camera_id] = recipe.camera_position
+        mujoco.mj_forward(model, data)
+        self._data = data
+        self._recipe = recipe
+        self.points_ms = self.render_ms = 0.0
+
+    def describe(self) -> dict[str, Any]:
+        """Intrinsics, pose and image size as JSON-able values."""
+        return {
+            "intrinsics": self._camera.intrinsics().tolist(),
+            "T_world_cam": self._camera.T_world_cam(self._data).tolist(),
+            "image_size": self._recipe.image_size,
+        }
+
+    def cloud(self) -> NDArray[np.float32]:
+        """(P, 3) points, world frame, metres.
+
+        Raises:
+            ObservationError: no point lies in the crop box.
+            BackendError: no OpenGL backend works here.
+        """
+        return self._points(self._depth(), None)
+
+    def colored_cloud(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """The points of `cloud`, and the color (P, 3) of each."""
+        colors = self._camera.color(self._data).reshape(-1, 3)
+        points = self._points(self._depth(), colors)
+        return points[:, :3].copy(), points[:, 3:].astype(np.uint8)
+
+    def close(self) -> None:
+        """Frees the OpenGL context; the next cloud makes a new one."""
+        self._camera.close()
+
+    def _depth(self) -> NDArray[np.float32]:
+        started = time.perf_counter()
+        depth = self._camera.depth(self._data)
+        self.render_ms = 1e3 * (time.perf_counter() - started)
+        return depth
+
+    def _points(
+        self, depth: NDArray[np.float32], colors: NDArray[np.uint8] | None
+    ) -> NDArray[np.float32]:
+        """(P, 3), or (P, 6) with colors (H·W, 3): unproject, crop, sample."""
+        started = time.perf_counter()
+        recipe = self._recipe
+        points = to_world(
+            depth_to_points(depth, self._camera.intrinsics()), self._camera.T_world_cam(self._data)
+        )
+        inside = crop(points, recipe.crop_min, recipe.crop_max)
+        points = points[inside]
+        if colors is not None:
+            points = np.concatenate([points, colors[inside]], axis=1, dtype=np.float32)
+        chosen = sample(points, recipe.points)
+        self.points_ms = 1e3 * (time.perf_counter() - started)
+        return chosen

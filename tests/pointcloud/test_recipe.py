@@ -1,0 +1,54 @@
+"""The recipe survives JSON and refuses what cannot be."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mfpolicy.errors import DataError
+from mfpolicy.pointcloud import PointCloudRecipe
+
+VALUES = {
+    "camera": "top",
+    "camera_position": [0, 0, 1.5],
+    "image_size": 84,
+    "crop_min": [-1, -1, 0],
+    "crop_max": [1, 1, 1],
+    "points": 512,
+}
+
+
+def test_recipe_survives_json() -> None:
+    recipe = PointCloudRecipe.from_dict(VALUES)
+    again = PointCloudRecipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+    assert again == recipe
+    assert hash(again) == hash(recipe)
+    assert again.camera_position == (0.0, 0.0, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"point": 512}, "did you mean 'points'"),
+        ({"points": 0}, "points must be a whole number"),
+        ({"points": 12.5}, "points must be a whole number"),
+        ({"image_size": True}, "image_size must be a whole number"),
+        ({"crop_min": [-1, -1, 2]}, "below that of crop_max"),
+        ({"crop_min": [-1, -1]}, "crop_min must be three numbers"),
+        ({"crop_max": "1 1 1"}, "crop_max must be three numbers"),
+        ({"camera_position": [0, 0, float("nan")]}, "camera_position must be finite"),
+        ({"camera_position": None}, "camera_position must be three numbers"),
+        ({"sampling": "random"}, r"sampling .* must be one of \['fps'\]"),
+        ({"frame": "camera"}, r"frame .* must be one of \['world'\]"),
+    ],
+)
+def test_a_wrong_value_is_named(change: dict[str, object], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        PointCloudRecipe.from_dict({**VALUES, **change})
+
+
+@pytest.mark.parametrize("missing", sorted(VALUES))
+def test_a_missing_key_is_named(missing: str) -> None:
+    with pytest.raises(DataError, match=missing):
+        PointCloudRecipe.from_dict({key: VALUES[key] for key in VALUES if key != missing})

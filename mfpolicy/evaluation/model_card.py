@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def _results(summaries: Sequence[EvalSummary]) -> str:
         "## Results\n\n" + "\n".join(rows) + "\n\n"
         "Intervals are Wilson's; the weights are those of the last checkpoint, not "
         "of the best. Latency is measured from host observation in to host action out, warm, "
-        f"with {newest.workers} evaluations side by side at {newest.threads} thread each on "
+        f"in {newest.workers} worker processes at a time with {newest.threads} thread each, on "
         f"{newest.machine.get('gpu', newest.machine['cpu'])} ({newest.machine['cores']} cores, "
         f"torch {newest.machine['torch']})."
     )
@@ -120,6 +121,7 @@ def _pictures(run: Path, summaries: Sequence[EvalSummary]) -> str:
 
 def _training(run: Path, config: dict[str, Any], spec: PolicySpec) -> str:
     training, metrics = config.get("training", {}), read_metrics(run)
+    rates = [line["samples_per_s"] for line in metrics if "samples_per_s" in line]
     facts = {
         "data": config.get("data"),
         "training seed": config.get("seed"),
@@ -127,9 +129,7 @@ def _training(run: Path, config: dict[str, Any], spec: PolicySpec) -> str:
         "batch size": training.get("batch_size"),
         "learning rate": training.get("learning_rate"),
         "last training loss": f"{metrics[-1]['loss']:.4g}" if metrics else None,
-        "samples per second": f"{metrics[-1]['samples_per_s']:.0f}"
-        if metrics and "samples_per_s" in metrics[-1]
-        else None,
+        "samples per second": f"{statistics.median(rates):.0f}" if rates else None,
         "control rate": f"{spec.control_rate_hz:g} Hz" if spec.control_rate_hz else None,
     }
     lines = [f"- {name}: {value}" for name, value in facts.items() if value is not None]
@@ -138,9 +138,7 @@ def _training(run: Path, config: dict[str, Any], spec: PolicySpec) -> str:
 
 def _usage(run: Path, spec: PolicySpec, summaries: Sequence[EvalSummary]) -> str:
     points = spec.points or "P"
-    again = f"episodes={summaries[-1].episodes} seed={summaries[-1].seeds[0]}" if summaries else ""
-    if summaries and summaries[-1].task != spec.task:
-        again = f"task={summaries[-1].task} {again}"
+    again = _evaluate_again(spec, summaries[-1]) if summaries else ""
     return (
         "## Use\n\n```python\nimport mfpolicy\n\n"
         f'policy = mfpolicy.load_policy("{run.as_posix()}")\n'
@@ -150,6 +148,15 @@ def _usage(run: Path, spec: PolicySpec, summaries: Sequence[EvalSummary]) -> str
         f"# (B, {spec.n_action_steps}, {spec.action_dim})\n```\n\n"
         f"Evaluate again:\n\n```bash\n{f'mfpolicy eval {run.as_posix()} {again}'.strip()}\n```"
     )
+
+
+def _evaluate_again(spec: PolicySpec, summary: EvalSummary) -> str:
+    words = [f"episodes={summary.episodes}", f"seed={summary.seeds[0]}"]
+    if summary.nfe != 1:
+        words.append(f"steps={summary.nfe}")
+    if summary.task != spec.task:
+        words.append(f"task={summary.task}")
+    return " ".join(words)
 
 
 def _limits(spec: PolicySpec) -> str:

@@ -93,7 +93,8 @@ def _running_mean(values: np.ndarray) -> np.ndarray:
 def _draw_space(axes: Any, points: np.ndarray) -> None:
     axes.scatter(points[:, 0], points[:, 1], points[:, 2], c=points[:, 2], s=6)
     axes.set_aspect("equal")
-    axes.set(xlabel="x (m)", ylabel="y (m)", zlabel="z (m)")
+    axes.set_box_aspect(axes.get_box_aspect(), zoom=0.85)
+    axes.set(xlabel="x (m)", ylabel="y (m)")
     axes.set_title(f"what the policy sees: {len(points)} points")
     axes.locator_params(nbins=4)
 

@@ -54,6 +54,7 @@ class VideoWriter:
             codec="libx264",
             quality=8,
             macro_block_size=2,
+            ffmpeg_params=["-movflags", "+faststart"],
         )
         return self
 

@@ -9,13 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import imageio_ffmpeg
 import matplotlib.image
 import numpy as np
 import pytest
 import yaml
 
 from evaluation.fakes import TASK, ReachEnv
+from evaluation.mp4 import read_video
 from evaluation.run_folders import write_run
 from mfpolicy.errors import RunError
 from mfpolicy.evaluation import (
@@ -52,27 +52,20 @@ def test_there_is_a_video_of_a_success_and_of_a_failure(run, filmed):
     assert names == {f"{NAME}-success.mp4", f"{NAME}-failure.mp4"}
 
 
-def read_video(path: Path) -> tuple[dict, list[np.ndarray]]:
-    video = imageio_ffmpeg.read_frames(str(path))
-    meta = next(video)
-    width, height = meta["size"]
-    return meta, [np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in video]
-
-
 def test_video_shows_the_recorded_episode_from_start_to_end(run, filmed):
     results = read_log(filmed.folder).values()
     failure = next(r for r in sorted(results, key=lambda r: r.seed) if not r.success_any)
     env, states = ReachEnv(render_mode="rgb_array"), []
     run_episode(env, load_policy(run), failure.seed, on_state=lambda _: states.append(env.render()))
-    meta, frames = read_video(run / "videos" / f"{NAME}-failure.mp4")
+    video = read_video(run / "videos" / f"{NAME}-failure.mp4")
     # 60 control steps a second become 30 frames a second: every other state, in real time.
-    assert (meta["codec"], meta["fps"]) == ("h264", 30.0)
-    assert len(frames) == len(states[::2])
-    for frame, state in zip(frames, states[::2], strict=True):
+    assert (video.codec, video.fps) == ("h264", 30.0)
+    assert len(video.frames) == len(states[::2])
+    for frame, state in zip(video.frames, states[::2], strict=True):
         assert min(frame.shape[:2]) >= 256
         shown = state.repeat(3, axis=0).repeat(3, axis=1).astype(float)
         assert np.abs(frame - shown).mean() < 4.0
-    assert np.abs(frames[0].astype(float) - frames[-1]).mean() > 0.5
+    assert np.abs(video.frames[0].astype(float) - video.frames[-1]).mean() > 0.5
 
 
 def test_pictures_are_there_and_not_blank(filmed):

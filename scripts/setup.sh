@@ -34,9 +34,9 @@ apt_install() {
   can_be_root || fail "these packages are missing and neither root nor sudo is there to install" \
     "them: ${missing[*]}. Ask an administrator for: apt-get install ${missing[*]}"
   say "Installing ${missing[*]}"
-  as_root apt-get update -q
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-    "${missing[@]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+    "${missing[@]}" >/dev/null
 }
 
 has_apt() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
@@ -56,40 +56,34 @@ supports() {
 
 makes_venvs() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
-supported_pythons() {
-  local candidate
+# try_pythons TEST…: prints the first Python that is supported and passes the tests.
+try_pythons() {
+  local candidate test
   for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3; do
-    ! supports "$candidate" || printf '%s\n' "$candidate"
+    for test in supports "$@"; do
+      "$test" "$candidate" || continue 2
+    done
+    printf '%s\n' "$candidate"
+    return 0
   done
+  return 1
 }
 
-# find_python: prints a Python that is supported and can make virtual environments.
-find_python() {
-  local candidate found version
-  found="$(supported_pythons)"
-  for candidate in $found; do
-    if makes_venvs "$candidate"; then
-      printf '%s\n' "$candidate"
-      return 0
+# make_environment: a virtual environment in $VENV, of a Python that may have to be installed.
+make_environment() {
+  local python version
+  if ! try_pythons makes_venvs >/dev/null && has_apt; then
+    if python="$(try_pythons)"; then
+      version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+      apt_install "python$version-venv"
+    else
+      apt_install python3 python3-venv
     fi
-  done
-  has_apt || fail "Python 3.11, 3.12 or 3.13 with the module venv is needed; $(command -v python3 ||
-    echo 'no python3') does not do. Install one, or set PYTHON=/path/to/python."
-  if [ -z "$found" ]; then
-    apt_install python3 python3-venv
-    found="$(supported_pythons)"
-  else
-    version="$("${found%%$'\n'*}" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
-    apt_install "python$version-venv"
   fi
-  for candidate in $found; do
-    if makes_venvs "$candidate"; then
-      printf '%s\n' "$candidate"
-      return 0
-    fi
-  done
-  fail "Python 3.11, 3.12 or 3.13 with the module venv is needed, and this system's packages have" \
-    "$(python3 --version 2>&1). Install one of these, or set PYTHON=/path/to/python."
+  python="$(try_pythons makes_venvs)" || fail "Python 3.11, 3.12 or 3.13 with the module venv is" \
+    "needed; here is $(python3 --version 2>&1 || true). Install one, or set PYTHON=/path/to/python."
+  say "Making the virtual environment $VENV with $("$python" --version)"
+  "$python" -m venv --clear "$VENV"
 }
 
 # stamp EXTRAS: what a complete environment was made from.
@@ -109,15 +103,13 @@ is_complete() {
 
 # ensure_environment [EXTRAS]: $VENV holds the package, editable, at the measured versions.
 ensure_environment() {
-  local extras="${1:-}" python
+  local extras="${1:-}"
   install_system_libraries
   if is_complete "$extras"; then
     say "Using the virtual environment $VENV"
   else
     if ! { supports "$VENV/bin/python" && "$VENV/bin/python" -m pip --version; } >/dev/null 2>&1; then
-      python="$(find_python)"
-      say "Making the virtual environment $VENV with $("$python" --version)"
-      "$python" -m venv --clear "$VENV"
+      make_environment
     fi
     say "Installing mfpolicy and what it needs (the first time this downloads a few GB)"
     rm -f "$VENV/.complete"

@@ -23,7 +23,7 @@ def read_video(path: Path) -> Video:
     shown = subprocess.run([*command, "-pix_fmt", "rgb24", "-"], capture_output=True, check=True)
     stream = next(line for line in shown.stderr.decode().splitlines() if "Video:" in line)
     codec = re.search(r"Video: (\w+)", stream)[1]
-    width, height = re.search(r" (\d+)x(\d+)", stream).groups()
+    width, height = re.search(r", (\d+)x(\d+)", stream).groups()
     fps = re.search(r"([\d.]+) fps", stream)[1]
     frames = np.frombuffer(shown.stdout, np.uint8).reshape(-1, int(height), int(width), 3)
     return Video(codec, float(fps), frames)

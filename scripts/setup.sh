@@ -114,7 +114,7 @@ ensure_environment() {
     say "Installing mfpolicy and what it needs (the first time this downloads a few GB)"
     rm -f "$VENV/.complete"
     (cd "$ROOT" && "$VENV/bin/python" -m pip install -q --disable-pip-version-check \
-      -c constraints.txt -e ".${extras:+[$extras]}")
+      --use-pep517 -c constraints.txt -e ".${extras:+[$extras]}")
     stamp "$extras" >"$VENV/.complete"
   fi
   export PATH="$VENV/bin:$PATH"

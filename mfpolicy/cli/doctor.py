@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
+from mfpolicy.cli.console import output
 from mfpolicy.cli.help import wants_help
 from mfpolicy.errors import ConfigError
 
@@ -37,5 +38,5 @@ def run(words: Sequence[str]) -> int:
     if "--json" in words:
         print(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
     else:
-        print_table(checks)
+        print_table(output(), checks)
     return int(any(check.status == "missing" for check in checks))

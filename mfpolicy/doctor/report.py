@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mfpolicy.doctor.check import Check
 from mfpolicy.doctor.hardware import check_disk, check_open3d, check_rendering, check_torch
@@ -13,6 +14,9 @@ from mfpolicy.doctor.software import (
     check_physics_pair,
     check_python,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MARKS = {
     "ok": "[green]ok[/]",
@@ -51,9 +55,8 @@ def check_wandb() -> Check:
     return Check("wandb", "ok", "offline: no key is configured, and none is needed")
 
 
-def print_table(checks: Sequence[Check]) -> None:
+def print_table(console: Console, checks: Sequence[Check]) -> None:
     """Prints the findings and, last, the verdict."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -62,7 +65,6 @@ def print_table(checks: Sequence[Check]) -> None:
         table.add_row(
             escape(check.name), MARKS[check.status], escape(check.detail), escape(check.remedy)
         )
-    console = Console()
     console.print(table)
     missing = [check.name for check in checks if check.status == "missing"]
     if missing:

@@ -199,6 +199,16 @@ def test_ctrl_c_ends_the_workers_and_keeps_the_episodes(run):
     assert len(records(run, "interrupted")) == 2
 
 
+def test_ctrl_c_is_the_business_of_the_parent_alone(run):
+    # A terminal sends it to the whole process group; a worker must finish its episode.
+    def interrupt_workers(done, total, result):
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGINT)
+
+    summary = evaluate_plainly(run, workers=1, name="calm", progress=interrupt_workers)
+    assert summary.new_episodes == EPISODES
+
+
 def test_two_evaluations_do_not_write_to_the_same_folder(run):
     def evaluate_again(done, total, result):
         with pytest.raises(RunError, match="one writer at a time"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from mfpolicy.errors import ConfigError
 from mfpolicy.evaluation.machine import machine_facts, package_versions
-from mfpolicy.evaluation.records import fresh_name, open_log
+from mfpolicy.evaluation.records import EpisodeLog, fresh_name, open_log
 from mfpolicy.evaluation.report import illustrate
 from mfpolicy.evaluation.run_folder import check_run, check_unseen, checkpoint_step, weights_sha256
 from mfpolicy.evaluation.services import EpisodeService, MakeEnv
@@ -76,38 +76,27 @@ def evaluate(
     check_run(run)
     seeds = range(seed, seed + episodes)
     check_unseen(run, seeds)
-    show = progress or (lambda *_: None)
     started = time.monotonic()
     workers = min(workers or _default_workers(device), episodes)
     service = functools.partial(EpisodeService, run, make_env, device, steps)
     with WorkerPool(service, workers, noun="seed") as pool:
-        settings = {
-            **pool.facts,
-            "weights_sha256": weights_sha256(run),
-            "seed": seed,
-            "nfe": steps,
-        }
+        sha256 = weights_sha256(run)
+        settings = {**pool.facts, "weights_sha256": sha256, "seed": seed, "nfe": steps}
         name = name or _default_name(run / "eval", settings)
         with open_log(run / "eval" / name, settings) as log:
-            results = [log.results[s] for s in seeds if s in log.results]
-            missing = [s for s in seeds if s not in log.results]
-            for done, result in enumerate(results, start=1):
-                show(done, episodes, result)
-            for _, result in pool.run(missing):
-                log.append(result)
-                results.append(result)
-                show(len(results), episodes, result)
+            new_episodes = _run_missing(pool, log, seeds, progress or (lambda *_: None))
+    results = [log.results[s] for s in seeds]
     summary = EvalSummary(
         name=name,
         run=str(run),
         task=settings["task"],
         checkpoint_step=checkpoint_step(run),
-        weights_sha256=settings["weights_sha256"],
+        weights_sha256=sha256,
         nfe=steps,
         device=settings["device"],
         workers=workers,
         threads=1,
-        new_episodes=len(missing),
+        new_episodes=new_episodes,
         wall_seconds=time.monotonic() - started,
         machine=machine_facts(settings["device"]),
         packages=package_versions(),
@@ -117,6 +106,18 @@ def evaluate(
     summary.save()
     illustrate(summary, results, make_env, videos=videos)
     return summary
+
+
+def _run_missing(pool: WorkerPool, log: EpisodeLog, seeds: range, progress: Progress) -> int:
+    """Runs the seeds that are not on record and returns how many there were."""
+    recorded = [log.results[seed] for seed in seeds if seed in log.results]
+    for done, result in enumerate(recorded, start=1):
+        progress(done, len(seeds), result)
+    missing = [seed for seed in seeds if seed not in log.results]
+    for done, (_, result) in enumerate(pool.run(missing), start=len(recorded) + 1):
+        log.append(result)
+        progress(done, len(seeds), result)
+    return len(missing)
 
 
 def _default_workers(device: str) -> int:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
+import torch
 
 from evaluation.fakes import ReachEnv, ReactivePolicy, render_every_step
 from mfpolicy.errors import RunError
+from mfpolicy.evaluation import latency
 from mfpolicy.evaluation.latency import STAGES, latency_percentiles
 from mfpolicy.evaluation.rollout import WARM_UP_DECISIONS, run_episode, warm_up
 from mfpolicy.types import EpisodeResult
@@ -147,13 +150,30 @@ def test_each_stage_times_its_own_work():
             return super().decode(condition, steps=steps, generator=generator)
 
     def deadline(milliseconds):
-        import time
-
         time.sleep(milliseconds / 1e3)
 
     percentiles = latency_percentiles([run_episode(ReachEnv(), Slow(), seed=0)])
     assert 4.0 <= percentiles["encoder"]["p50"] < 9.0 <= percentiles["network"]["p50"]
     assert percentiles["copy"]["p50"] < 4.0
+
+
+def test_work_that_an_accelerator_still_owes_counts_for_its_stage(monkeypatch):
+    owed_ms = [0.0]
+
+    class Asynchronous(ReactivePolicy):
+        def encode(self, prepared):
+            owed_ms[0] += 6.0
+            return super().encode(prepared)
+
+    def synchronize(_device):
+        time.sleep(owed_ms[0] / 1e3)
+        owed_ms[0] = 0.0
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    monkeypatch.setattr(latency, "policy_device", lambda _policy: torch.device("cuda"))
+    result = run_episode(ReachEnv(), Asynchronous(), seed=0)
+    assert min(result.latencies_ms["encoder"]) >= 6.0
+    assert np.median(result.latencies_ms["network"]) < 6.0
 
 
 def test_percentiles_pool_all_decisions():

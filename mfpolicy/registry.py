@@ -79,9 +79,7 @@ class Registry(Generic[T]):
                     received=option,
                     remedy=did_you_mean(option, known),
                 )
-        missing = [
-            key for key, p in known.items() if p.default is p.empty and key not in options
-        ]
+        missing = [key for key, p in known.items() if p.default is p.empty and key not in options]
         if missing:
             raise ConfigError(f"{self.kind} '{name}' needs the options {missing}")
         return cls(**options)

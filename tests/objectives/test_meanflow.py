@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from oracles.gaussian import Gaussian, GaussianNetwork
 
 from mfpolicy.objectives import ConditionalVelocity, MeanFlow
 from mfpolicy.objectives.base import per_row
+from oracles.gaussian import Gaussian, GaussianNetwork
 
 MU, SIGMA, ROWS = 0.3, 0.4, 200_000
 PLAIN = {"weighting": {"power": 0.0}}

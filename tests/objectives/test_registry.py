@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from oracles.gaussian import Gaussian
 
 from mfpolicy import objectives
 from mfpolicy.errors import ConfigError
+from oracles.gaussian import Gaussian
 
 MU, SIGMA = 0.3, 0.4
 

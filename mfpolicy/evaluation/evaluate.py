@@ -11,11 +11,11 @@ from typing import Any
 
 from mfpolicy.errors import ConfigError
 from mfpolicy.evaluation.machine import machine_facts, package_versions
-from mfpolicy.evaluation.records import EpisodeLog, fresh_name, open_log
+from mfpolicy.evaluation.records import SUMMARY, EpisodeLog, fresh_name, open_log
 from mfpolicy.evaluation.report import illustrate
 from mfpolicy.evaluation.run_folder import check_run, check_unseen, checkpoint_step, weights_sha256
 from mfpolicy.evaluation.services import EpisodeService, MakeEnv
-from mfpolicy.evaluation.summary import EvalSummary, outcome_fields
+from mfpolicy.evaluation.summary import EvalSummary, outcome_fields, read_summary
 from mfpolicy.evaluation.workers import WorkerPool, available_cores
 from mfpolicy.types import EpisodeResult
 
@@ -85,6 +85,14 @@ def evaluate(
         name = name or _default_name(run / "eval", settings)
         with open_log(run / "eval" / name, settings) as log:
             new_episodes = _run_missing(pool, log, seeds, progress or (lambda *_: None))
+    circumstances = {
+        "workers": workers,
+        "threads": 1,
+        "wall_seconds": time.monotonic() - started,
+        "machine": machine_facts(settings["device"]),
+        "packages": package_versions(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
     results = [log.results[s] for s in seeds]
     summary = EvalSummary(
         name=name,
@@ -94,14 +102,9 @@ def evaluate(
         weights_sha256=sha256,
         nfe=steps,
         device=settings["device"],
-        workers=workers,
-        threads=1,
         new_episodes=new_episodes,
-        wall_seconds=time.monotonic() - started,
-        machine=machine_facts(settings["device"]),
-        packages=package_versions(),
-        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **outcome_fields(results),
+        **(circumstances if new_episodes else _recorded(run / "eval" / name, circumstances)),
     )
     summary.save()
     illustrate(summary, results, make_env, videos=videos)
@@ -118,6 +121,14 @@ def _run_missing(pool: WorkerPool, log: EpisodeLog, seeds: range, progress: Prog
         log.append(result)
         progress(done, len(seeds), result)
     return len(missing)
+
+
+def _recorded(folder: Path, circumstances: dict[str, Any]) -> dict[str, Any]:
+    """The circumstances that the episodes on record ran in, as far as a summary tells them."""
+    if not (folder / SUMMARY).is_file():
+        return circumstances
+    summary = read_summary(folder)
+    return {key: getattr(summary, key) for key in circumstances}
 
 
 def _default_workers(device: str) -> int:

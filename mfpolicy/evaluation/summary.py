@@ -33,11 +33,13 @@ class EvalSummary:
         clipped_share: share of the steps whose action was clipped to the action space.
         nfe: network evaluations a decision.
         latency_ms: stage → p50, p95, p99, max and n.
-        device: of the policy. workers: processes that ran at the same time, which the latencies
-            were measured beside. threads: torch threads of each.
+        device: of the policy.
         new_episodes: episodes this call ran; the rest was on disk.
-        wall_seconds: of this call, start of the workers included, videos left out.
-        machine: what it ran on. packages: versions. date: UTC, ISO 8601, at the end.
+        workers: processes that ran at the same time, which the latencies were measured beside.
+        threads: torch threads of each.
+        wall_seconds: start of the workers included, videos left out.
+        machine: what it ran on. packages: versions. date: UTC, ISO 8601, at the end. These and
+            workers, threads and wall_seconds are those of the last call that ran an episode.
     """
 
     name: str
@@ -55,9 +57,9 @@ class EvalSummary:
     nfe: int
     latency_ms: dict[str, dict[str, float]]
     device: str
+    new_episodes: int
     workers: int
     threads: int
-    new_episodes: int
     wall_seconds: float
     machine: dict[str, Any]
     packages: dict[str, str]

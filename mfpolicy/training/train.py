@@ -7,7 +7,6 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -118,6 +117,7 @@ def _build(config: TrainConfig, dataset: Dataset, windows: WindowDataset) -> Pol
         task=config.task,
         control_rate_hz=dataset.spec.control_rate_hz,
         recipe=recipe.to_dict() if recipe is not None else None,
+        demonstration_seeds=None if dataset.seeds is None else [int(s) for s in dataset.seeds],
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -128,9 +128,5 @@ def _fingerprint(dataset: Dataset) -> str:
     """Tells two datasets apart by everything but their clouds, which are slow to read."""
     digest = hashlib.sha256(dataset.episode_ends.tobytes())
     for name in ("state", "action"):
-        digest.update(_bytes(dataset, name))
+        digest.update(dataset.stored(name).read(0, dataset.step_count).tobytes())
     return digest.hexdigest()
-
-
-def _bytes(dataset: Dataset, name: str) -> Any:
-    return dataset.array(name)[: dataset.step_count].tobytes()

@@ -18,8 +18,9 @@ def open_growing(store: Store, name: str) -> zarr.Array:
     """
     import zarr
 
-    config = {"write_empty_chunks": True}
-    return zarr.open_array(store, path=name, mode="r+", zarr_format=3, config=config)
+    # For an array that exists, open_array ignores an argument ``config`` without a word.
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        return zarr.open_array(store, path=name, mode="r+", zarr_format=3)
 
 
 def create_growing(

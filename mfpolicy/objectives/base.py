@@ -19,9 +19,12 @@ class Objective:
 
     Attributes:
         needs_null: the policy must learn a null condition (classifier-free guidance).
+        predicts: what the network's output means: ``average_velocity`` u(z, r, t), ``velocity``
+            v(z, t) at r = t, or ``sample``, the clean chunk x itself.
     """
 
     needs_null: bool = False
+    predicts: str = "average_velocity"
 
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None

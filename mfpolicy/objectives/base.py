@@ -21,10 +21,13 @@ class Objective:
         needs_null: the policy must learn a null condition (classifier-free guidance).
         predicts: what the network's output means: ``average_velocity`` u(z, r, t), ``velocity``
             v(z, t) at r = t, or ``sample``, the clean chunk x itself.
+        progress: share of training that is done, in [0, 1]. The trainer sets it before every
+            step, as a function of the step alone; curricula read it.
     """
 
     needs_null: bool = False
     predicts: str = "average_velocity"
+    progress: float = 0.0
 
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None

@@ -15,6 +15,13 @@ replaced by the sampled e − x, the right-hand side is held fixed, and du/dt is
 derivative, computed forward along the tangent (dz, dr, dt) = (v, 0, 1). On rows with r = t the
 target is v itself, plain flow matching. Then x̂ = e − u(e, 0, 1) samples in one evaluation.
 
+Where forward mode is not to be had, du/dt is a difference: a central one, or a step back along v,
+
+    du/dt ≈ [u(z, r, t) − u(z − (t − s) v, r, s)] / (t − s),    r ≤ s < t,                     (3)
+
+with (s − r) in place of (t − r) in (2): then (2) and (3) together are the additivity of
+displacements over [r, s] and [s, t], which holds at any step.
+
 Source: Geng et al. 2025, "Mean Flows for One-step Generative Modeling", Eqs. 4, 6, 8–11, 22.
 The policy form, its guidance and its dispersive term: Sheng et al. 2025, MP1.
 """
@@ -26,21 +33,23 @@ from typing import Any
 
 import torch
 
-from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, Objective, per_row
-from mfpolicy.objectives.dispersive import Dispersive
-from mfpolicy.objectives.guidance import Guidance
-from mfpolicy.objectives.time_sampling import TimeSampling
-from mfpolicy.objectives.velocity import ConditionalVelocity, Velocity
-from mfpolicy.objectives.weighting import Weighting
-from mfpolicy.options import parse_options
+from mfpolicy.objectives.average_velocity import AverageVelocityObjective, where_apart
+from mfpolicy.objectives.base import OBJECTIVES, per_row
+from mfpolicy.objectives.derivative import central_derivative, forward_derivative
+from mfpolicy.objectives.velocity import Velocity
+from mfpolicy.options import check_choice, check_range
 
 
 @OBJECTIVES.register("meanflow")
-class MeanFlow(Objective):
+class MeanFlow(AverageVelocityObjective):
     """MeanFlow with adaptive weights, guidance and a dispersive term.
 
     Args:
         time: options of :class:`TimeSampling`.
+        derivative: how du/dt is found. ``jvp``: exactly, in forward mode. ``finite_difference``:
+            from u at t ± derivative_step. ``discrete``: from u at t and derivative_step before
+            it, Eq. 3.
+        derivative_step: in t, of the two differences.
         weighting: options of :class:`Weighting`.
         guidance: options of :class:`Guidance`.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
@@ -54,38 +63,17 @@ class MeanFlow(Objective):
         self,
         *,
         time: Mapping[str, Any] | None = None,
+        derivative: str = "jvp",
+        derivative_step: float = 5e-3,
         weighting: Mapping[str, Any] | None = None,
         guidance: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
     ) -> None:
-        self.time = parse_options(TimeSampling, time)
-        self.weighting = parse_options(Weighting, weighting)
-        self.guidance = parse_options(Guidance, guidance)
-        self.dispersive = parse_options(Dispersive, dispersive)
-        self.needs_null = self.guidance.needs_null
-
-    def loss(
-        self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
-    ) -> tuple[torch.Tensor, Diagnostics]:
-        """Returns the loss on normalised action chunks (B, Th, A), and what to log of it."""
-        x = actions
-        e = torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)
-        r, t = self.time.sample(len(x), x, generator)
-        z = (1 - per_row(t, x)) * x + per_row(t, x) * e
-        velocity, v = self.guidance.apply(velocity, z, r, t, e - x, generator)
-
-        target = self.target(velocity, z, r, t, v)
-        u, features = _evaluate(velocity, z, r, t)
-        rows = self.weighting.loss(u - target)
-        loss = rows.mean()
-        diagnostics = _diagnostics((u - target).detach(), r, t)
-        if self.dispersive.active and isinstance(velocity, ConditionalVelocity):
-            if self.dispersive.source == "encoder" and velocity.condition is not None:
-                features = [velocity.condition]
-            spread = self.dispersive.loss(features, velocity.gap)
-            loss = loss + self.dispersive.weight * spread
-            diagnostics["dispersive"] = spread.detach()
-        return loss, diagnostics
+        super().__init__(time=time, weighting=weighting, guidance=guidance, dispersive=dispersive)
+        check_choice("derivative", derivative, ("jvp", "finite_difference", "discrete"))
+        check_range("derivative_step", derivative_step, 1e-5, 0.5)
+        self.derivative = derivative
+        self.derivative_step = derivative_step
 
     @torch.no_grad()
     def target(
@@ -95,6 +83,7 @@ class MeanFlow(Objective):
         r: torch.Tensor,
         t: torch.Tensor,
         v: torch.Tensor,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Returns v − (t − r) du/dt (B, Th, A), Eq. 2, free of any graph.
 
@@ -104,44 +93,24 @@ class MeanFlow(Objective):
             r: (B,).
             t: (B,).
             v: (B, Th, A), the (guided) conditional velocity.
+            generator: not used.
         """
-        if not isinstance(velocity, ConditionalVelocity):
-            return v - per_row(t - r, z) * _total_derivative(velocity, z, r, t, v)
-        apart = (r < t).nonzero()[:, 0]
-        target = v.clone()
-        if len(apart):
-            z, r, t, v = z[apart], r[apart], t[apart], v[apart]
-            dudt = _total_derivative(velocity.rows(apart), z, r, t, v)
-            target[apart] = v - per_row(t - r, z) * dudt
-        return target
+        return where_apart(self._apart, velocity, z, r, t, v)
 
-
-def _total_derivative(
-    velocity: Velocity, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, v: torch.Tensor
-) -> torch.Tensor:
-    """du/dt along the flow, r fixed: one forward-mode pass."""
-    tangents = (v, torch.zeros_like(r), torch.ones_like(t))
-    return torch.func.jvp(velocity, (z, r, t), tangents)[1]
-
-
-def _evaluate(
-    velocity: Velocity, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor
-) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    if isinstance(velocity, ConditionalVelocity):
-        return velocity.features(z, r, t)
-    return velocity(z, r, t), []
-
-
-def _diagnostics(residual: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> Diagnostics:
-    """Mean squared residual overall and by region; adaptive weights hide it in the loss."""
-    squares = residual.square().flatten(1).mean(dim=1)
-    regions = {
-        "equal": r == t,
-        "apart": (r < t) & ~((r == 0) & (t == 1)),
-        "end": (r == 0) & (t == 1),
-    }
-    diagnostics = {"mse": squares.mean()}
-    for name, rows in regions.items():
-        if rows.any():
-            diagnostics[f"mse_{name}"] = squares[rows].mean()
-    return diagnostics
+    def _apart(
+        self,
+        velocity: Velocity,
+        z: torch.Tensor,
+        r: torch.Tensor,
+        t: torch.Tensor,
+        v: torch.Tensor,
+    ) -> torch.Tensor:
+        if self.derivative == "discrete":
+            s = torch.maximum(t - self.derivative_step, r)
+            dudt = velocity(z, r, t) - velocity(z - per_row(t - s, z) * v, r, s)
+            return v - per_row((s - r) / (t - s), z) * dudt
+        if self.derivative == "finite_difference":
+            dudt = central_derivative(velocity, z, r, t, v, step=self.derivative_step)
+        else:
+            dudt = forward_derivative(velocity, z, r, t, v)
+        return v - per_row(t - r, z) * dudt

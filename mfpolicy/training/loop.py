@@ -114,6 +114,7 @@ class Trainer:
         options = self.config.training
         generator = noise_generator(self.config.seed, self.step, self.policy.device)
         batch = self.windows.batch(self.sampler.rows(self.step))
+        self.policy.objective.progress = self.step / options.steps
         loss, diagnostics = self.policy.loss(batch, generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

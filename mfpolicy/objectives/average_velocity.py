@@ -1,0 +1,168 @@
+"""What the objectives that regress an average velocity u(z, r, t) share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mfpolicy.objectives.base import Diagnostics, Objective, per_row
+from mfpolicy.objectives.dispersive import Dispersive
+from mfpolicy.objectives.guidance import Guidance
+from mfpolicy.objectives.time_sampling import TimeSampling
+from mfpolicy.objectives.velocity import ConditionalVelocity, Velocity
+from mfpolicy.objectives.weighting import Weighting
+from mfpolicy.options import parse_options
+
+Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+"""(z, r, t, v) of some rows: (B, Th, A), (B,), (B,), (B, Th, A)."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Points on the lines between data and noise, and the intervals to learn there.
+
+    Attributes:
+        velocity: what is trained; guidance may have taken the condition from some rows.
+        z: z_t = (1 − t) x + t e, (B, Th, A).
+        r: (B,), start of the interval. t: (B,), its end.
+        v: the (guided) conditional velocity e − x, (B, Th, A).
+    """
+
+    velocity: Velocity
+    z: torch.Tensor
+    r: torch.Tensor
+    t: torch.Tensor
+    v: torch.Tensor
+
+
+class AverageVelocityObjective(Objective):
+    """Regression of u(z, r, t) onto a target, row by row.
+
+    A subclass says what the target is; :meth:`draw` and :meth:`regress` are the rest of its loss.
+
+    Args:
+        time: options of :class:`TimeSampling`.
+        weighting: options of :class:`Weighting`.
+        guidance: options of :class:`Guidance`.
+        dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
+    """
+
+    def __init__(
+        self,
+        *,
+        time: Mapping[str, Any] | None = None,
+        weighting: Mapping[str, Any] | None = None,
+        guidance: Mapping[str, Any] | None = None,
+        dispersive: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.time = parse_options(TimeSampling, time)
+        self.weighting = parse_options(Weighting, weighting)
+        self.guidance = parse_options(Guidance, guidance)
+        self.dispersive = parse_options(Dispersive, dispersive)
+        self.needs_null = self.guidance.needs_null
+
+    def loss(
+        self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, Diagnostics]:
+        """Returns the loss on normalised action chunks (B, Th, A), and what to log of it."""
+        at = self.draw(velocity, actions, generator)
+        return self.regress(at, self.target(at.velocity, at.z, at.r, at.t, at.v, generator))
+
+    def target(
+        self,
+        velocity: Velocity,
+        z: torch.Tensor,
+        r: torch.Tensor,
+        t: torch.Tensor,
+        v: torch.Tensor,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        """Returns what u(z, r, t) is regressed onto, (B, Th, A); v itself where r = t.
+
+        Args:
+            velocity: u.
+            z: (B, Th, A).
+            r: (B,).
+            t: (B,).
+            v: (B, Th, A), the (guided) conditional velocity.
+            generator: for targets that draw something.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement target()")
+
+    def draw(
+        self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
+    ) -> Draw:
+        """Draws noise and times, and guides the velocity."""
+        x = actions
+        e = torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)
+        r, t = self.time.sample(len(x), x, generator)
+        z = (1 - per_row(t, x)) * x + per_row(t, x) * e
+        velocity, v = self.guidance.apply(velocity, z, r, t, e - x, generator)
+        return Draw(velocity, z, r, t, v)
+
+    def regress(
+        self, at: Draw, target: torch.Tensor, factor: float | torch.Tensor = 1.0
+    ) -> tuple[torch.Tensor, Diagnostics]:
+        """Returns the weighted loss of u against ``target``, and diagnostics.
+
+        Args:
+            at: where u is evaluated, with graph.
+            target: (B, Th, A).
+            factor: on each row's loss, a number or (B,).
+        """
+        velocity, features = at.velocity, []
+        if isinstance(velocity, ConditionalVelocity):
+            u, features = velocity.features(at.z, at.r, at.t)
+        else:
+            u = velocity(at.z, at.r, at.t)
+        residual = u - target
+        loss = (factor * self.weighting.loss(residual)).mean()
+        diagnostics = _diagnostics(residual.detach(), at.r, at.t)
+        if self.dispersive.active and isinstance(velocity, ConditionalVelocity):
+            if self.dispersive.source == "encoder" and velocity.condition is not None:
+                features = [velocity.condition]
+            spread = self.dispersive.loss(features, velocity.gap)
+            loss = loss + self.dispersive.weight * spread
+            diagnostics["dispersive"] = spread.detach()
+        return loss, diagnostics
+
+
+def where_apart(
+    rule: Callable[..., torch.Tensor], velocity: Velocity, *rows: torch.Tensor
+) -> torch.Tensor:
+    """Returns ``rule(velocity, z, r, t, v)`` on the rows with r < t and v on the others.
+
+    A network is evaluated on the rows with r < t alone; a closed form, which cannot be split into
+    rows, on all of them.
+
+    Args:
+        rule: gives the target of rows, (B, Th, A).
+        velocity: u.
+        rows: z (B, Th, A), r (B,), t (B,), v (B, Th, A).
+    """
+    _, r, t, v = rows
+    if not isinstance(velocity, ConditionalVelocity):
+        return torch.where(per_row(r < t, v), rule(velocity, *rows), v)
+    apart = (r < t).nonzero()[:, 0]
+    if not len(apart):
+        return v
+    target = rule(velocity.rows(apart), *(value[apart] for value in rows))
+    return v.index_copy(0, apart, target)
+
+
+def _diagnostics(residual: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> Diagnostics:
+    """Mean squared residual overall and by region; adaptive weights hide it in the loss."""
+    squares = residual.square().flatten(1).mean(dim=1)
+    regions = {
+        "equal": r == t,
+        "apart": (r < t) & ~((r == 0) & (t == 1)),
+        "end": (r == 0) & (t == 1),
+    }
+    diagnostics = {"mse": squares.mean()}
+    for name, rows in regions.items():
+        if rows.any():
+            diagnostics[f"mse_{name}"] = squares[rows].mean()
+    return diagnostics

@@ -1,0 +1,56 @@
+"""du/dt along a path: the derivative in time of the average velocity, r fixed.
+
+Along a path with dz_t/dt = w it is du/dt = ∂_z u · w + ∂_t u, one directional derivative with the
+tangent (dz, dr, dt) = (w, 0, 1).
+"""
+
+from __future__ import annotations
+
+import torch
+
+from mfpolicy.objectives.base import per_row
+from mfpolicy.objectives.velocity import Velocity
+
+
+def forward_derivative(
+    velocity: Velocity, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, tangent: torch.Tensor
+) -> torch.Tensor:
+    """Returns du/dt (B, Th, A), exact, in one forward-mode pass.
+
+    Args:
+        velocity: u, differentiable in forward mode.
+        z: (B, Th, A).
+        r: (B,).
+        t: (B,).
+        tangent: dz/dt, (B, Th, A).
+    """
+    tangents = (tangent, torch.zeros_like(r), torch.ones_like(t))
+    return torch.func.jvp(velocity, (z, r, t), tangents)[1]
+
+
+def central_derivative(
+    velocity: Velocity,
+    z: torch.Tensor,
+    r: torch.Tensor,
+    t: torch.Tensor,
+    tangent: torch.Tensor,
+    *,
+    step: float,
+) -> torch.Tensor:
+    """Returns du/dt (B, Th, A) from u at t ± step, two plain evaluations.
+
+    u is not asked for outside r ≤ t ≤ 1: there the difference reaches less far on that side,
+    and its error grows from O(step²) to O(step).
+
+    Args:
+        velocity: u.
+        z: (B, Th, A).
+        r: (B,), below t.
+        t: (B,).
+        tangent: dz/dt, (B, Th, A).
+        step: reach in t to either side.
+    """
+    later, earlier = (t + step).clamp(max=1), torch.maximum(t - step, r)
+    ahead = velocity(z + per_row(later - t, z) * tangent, r, later)
+    behind = velocity(z + per_row(earlier - t, z) * tangent, r, earlier)
+    return (ahead - behind) / per_row(later - earlier, z)

@@ -7,9 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.data import open_dataset
-from mfpolicy.errors import DataError, RunError
-from mfpolicy.policy.files import WEIGHTS
+from mfpolicy.errors import RunError
+from mfpolicy.policy.files import WEIGHTS, read_spec
 
 CONFIG, METRICS, STATE = "config.yaml", "metrics.jsonl", "training_state"
 _REMEDIES = {
@@ -37,26 +36,20 @@ def check_run(run: Path) -> None:
 
 
 def check_unseen(run: Path, seeds: range) -> None:
-    """Refuses seeds that the run's demonstrations began from, where its dataset is at hand.
+    """Refuses seeds that the run's demonstrations began from.
 
     An episode from such a seed starts as a demonstration did, which would count memory as success.
 
     Raises:
         RunError: evaluation and demonstrations share seeds.
     """
-    path = read_config(run).get("data")
-    if not path or not Path(path).exists():
-        return
-    try:
-        demonstrated = open_dataset(path).seeds
-    except DataError:  # the dataset is no longer what the run was trained on
-        return
-    shared = sorted(set(seeds).intersection([] if demonstrated is None else demonstrated.tolist()))
-    if demonstrated is not None and shared:
+    demonstrated = read_spec(run).demonstration_seeds or ()
+    shared = sorted(set(seeds).intersection(demonstrated))
+    if shared:
         raise RunError(
             "evaluation seeds must not be those of the demonstrations",
-            received=f"{len(shared)} shared with {path}: {shared[0]} to {shared[-1]}",
-            remedy=f"begin later, for example with seed={max(10000, int(demonstrated.max()) + 1)}",
+            received=f"{len(shared)} shared: {shared[0]} to {shared[-1]}",
+            remedy=f"begin later, for example with seed={max(10000, max(demonstrated) + 1)}",
         )
 
 

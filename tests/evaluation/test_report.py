@@ -245,26 +245,9 @@ def test_script_without_a_main_guard_gets_the_remedy_and_no_hang(run, tmp_path):
     assert "below `if __name__ == '__main__':`" in shown.stderr
 
 
-def test_seeds_of_the_demonstrations_are_refused(run, tmp_path):
-    from mfpolicy.data import DatasetSpec, DatasetWriter, Episode
-
-    demonstrations = tmp_path / "reach.zarr"
-    spec = DatasetSpec(
-        task=TASK.name, control_rate_hz=60.0, expert="none", recipe=None, camera=None,
-        state_dim=4, action_dim=2, points=16,
-    )  # fmt: skip
-    arrays = {
-        "point_cloud": np.ones((3, 16, 3), np.float32),
-        "agent_pos": np.ones((3, 4), np.float32),
-        "action": np.ones((3, 2), np.float32),
-    }
-    with DatasetWriter.open(demonstrations, spec) as writer:
-        for seed in (20, 21, 25):
-            writer.append(Episode(**arrays, seed=seed, success=True))
-    trained = write_run(tmp_path / "run")
-    config = yaml.safe_load((trained / "config.yaml").read_text())
-    (trained / "config.yaml").write_text(yaml.safe_dump({**config, "data": str(demonstrations)}))
+def test_seeds_of_the_demonstrations_are_refused(tmp_path):
+    trained = write_run(tmp_path / "run", demonstration_seeds=[20, 21, 25])
     make_env = functools.partial(ReachEnv, horizon=3)
-    with pytest.raises(RunError, match=r"2 shared with .*: 21 to 25.*seed=10000"):
+    with pytest.raises(RunError, match=r"2 shared: 21 to 25.*seed=10000"):
         evaluate(trained, make_env, episodes=5, seed=21, workers=1, videos=False)
     assert evaluate(trained, make_env, episodes=3, seed=22, workers=1, videos=False).episodes == 3

@@ -38,6 +38,7 @@ def test_a_run_folder_is_whole_and_loads(configure):
     assert {"loss", "samples_per_s", "learning_rate", "grad_norm", "mse_end"} <= lines[0].keys()
     spec = load_policy(run).spec
     assert (spec.task, spec.points, spec.recipe["points"]) == ("metaworld/drawer-open", 32, 32)
+    assert spec.demonstration_seeds == [0, 1, 2, 3]
     kept = sorted(path.name for path in (run / "training_state").iterdir())
     assert kept == ["step-00000010.safetensors", "step-00000012.safetensors"]
 

@@ -26,7 +26,9 @@ from mfpolicy.config import (
 from mfpolicy.config.composition import EXAMPLES, group_choices, leaves
 from mfpolicy.config.describe import describe
 from mfpolicy.config.overrides import Override, parse
+from mfpolicy.encoders.state import StateOptions
 from mfpolicy.errors import ConfigError
+from mfpolicy.options import parse_options
 from mfpolicy.paths import config_dir
 
 NEEDED = {
@@ -90,6 +92,7 @@ def test_every_preset_composes_to_registered_parts(preset):
 def test_every_component_file_names_options_that_exist(kind, name):
     values = yaml.safe_load((config_dir() / kind / f"{name}.yaml").read_text())
     known = REGISTRIES[kind].options(values.pop("name"))
+    parse_options(StateOptions, values.pop("state", None) if kind == "encoder" else None)
     assert set(values) <= set(known)
 
 

@@ -11,9 +11,10 @@ from torch import nn
 from mfpolicy import encoders, networks, objectives
 from mfpolicy.data.normalizer import Normalizer
 from mfpolicy.encoders.observation import ObservationEncoder
-from mfpolicy.encoders.state import StateEncoder
+from mfpolicy.encoders.state import StateEncoder, StateOptions
 from mfpolicy.errors import ConfigError, ObservationError
 from mfpolicy.objectives.velocity import ConditionalVelocity
+from mfpolicy.options import parse_options
 from mfpolicy.policy.spec import PolicySpec
 from mfpolicy.types import Batch, Observation
 
@@ -42,8 +43,10 @@ class Policy(nn.Module):
         self.spec = spec
         dims = (spec.point_dim, spec.state_dim, spec.action_dim)
         self.normalizer = normalizer if normalizer is not None else Normalizer.identity(*dims)
-        cloud = encoders.build(**_named("encoder", spec.encoder), point_dim=spec.point_dim)
-        state = StateEncoder(state_dim=spec.state_dim)
+        encoder = _named("encoder", spec.encoder)
+        state_options = parse_options(StateOptions, encoder.pop("state", None))
+        cloud = encoders.build(**encoder, point_dim=spec.point_dim)
+        state = StateEncoder(state_options, state_dim=spec.state_dim)
         self.encoder = ObservationEncoder(cloud, state, n_obs_steps=spec.n_obs_steps)
         self.network = networks.build(
             **_named("network", spec.network),
@@ -85,7 +88,7 @@ class Policy(nn.Module):
         self,
         observation: Observation | Mapping[str, Any],
         *,
-        steps: int = 1,
+        steps: int | None = None,
         noise: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
@@ -94,7 +97,8 @@ class Policy(nn.Module):
         Args:
             observation: point_cloud (B, To, P, 3) in metres in the world frame and agent_pos
                 (B, To, S), numpy or torch.
-            steps: number of network evaluations (NFE).
+            steps: number of network evaluations (NFE); None takes the objective's default, 1 for
+                one-step objectives.
             noise: (B, Th, A) standard normal noise; the same noise gives the same actions.
             generator: draws the noise where none is given.
 
@@ -103,6 +107,7 @@ class Policy(nn.Module):
 
         Raises:
             ObservationError: a key is missing, a shape does not fit, or a value is not finite.
+            ConfigError: the objective cannot sample with so many steps.
         """
         condition = self.encode(self.prepare(observation))
         return self.decode(condition, steps=steps, noise=noise, generator=generator)
@@ -129,7 +134,7 @@ class Policy(nn.Module):
         self,
         condition: torch.Tensor,
         *,
-        steps: int = 1,
+        steps: int | None = None,
         noise: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:

@@ -19,7 +19,8 @@ class PolicySpec:
         point_dim: values per point. points: points per cloud, None for any number.
         state_dim: S. action_dim: A.
         n_obs_steps: To. horizon: Th. n_action_steps: Ta.
-        encoder, network, objective: registered name under ``name``, options beside it.
+        encoder, network, objective: registered name under ``name``, options beside it; the
+            encoder's ``state`` holds the options of the robot-state encoder.
         task, control_rate_hz, recipe: what the training data were, where known; the recipe is
             that of the point clouds, so that a robot repeats it.
         demonstration_seeds: seeds of the episodes it was trained on; an evaluation keeps clear of

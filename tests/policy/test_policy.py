@@ -132,6 +132,14 @@ def test_presets_predict(observation):
         )
 
 
+def test_the_state_encoder_is_configured_beside_the_cloud_encoder():
+    sizes = {"hidden_dim": 8, "output_dim": 5}
+    policy = Policy(_spec(encoder={"name": "pointnet", "output_dim": 7, "state": sizes}))
+    assert policy.encoder.output_dim == 2 * (7 + 5)
+    with pytest.raises(ConfigError, match="did you mean 'hidden_dim'"):
+        Policy(_spec(encoder={"name": "pointnet", "state": {"hiden_dim": 8}}))
+
+
 def _change(observation, key, value):
     return {**observation, key: value}
 

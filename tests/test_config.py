@@ -140,6 +140,10 @@ def test_paths_with_signs_of_hydras_grammar_are_taken_as_they_are(path):
     assert compose("train", [*NEEDED["train"][:2], f"out={path}"]).out == path
 
 
+def test_the_run_may_stand_anywhere_among_the_words():
+    assert compose("eval", ["episodes=3", "runs/d"]) == compose("eval", ["runs/d", "episodes=3"])
+
+
 def test_a_run_folder_with_an_equals_sign_is_still_the_run(tmp_path):
     run = tmp_path / "seed=3"
     run.mkdir()
@@ -181,7 +185,7 @@ def test_a_run_folder_with_an_equals_sign_is_still_the_run(tmp_path):
         ("train", ["seed=1", "seed=2"], "each key must be given once"),
         ("eval", ["runs/d", "epsiodes=3"], "'episodes'"),
         ("eval", ["runs/d", "episodes=0"], "episodes must be at least 1"),
-        ("eval", ["runs/d", "runs/e"], "options must be written key=value"),
+        ("eval", ["runs/d", "runs/e"], "each key must be given once. Received: 'run'"),
         ("collect", ["epsodes=3"], "'episodes'"),
         ("collect", ["suite.point=3"], "'suite.points'"),
         ("collect", ["suite=metaworld"], "suite is a group of options"),

@@ -39,7 +39,7 @@ def compose(verb: str, words: Sequence[str]) -> Any:
 
     Args:
         verb: train, eval or collect.
-        words: overrides ``key=value``; for eval the run folder may come first, bare.
+        words: overrides ``key=value``; for eval the run folder may stand among them, bare.
 
     Raises:
         ConfigError: a word is no override, a key, group choice or value does not exist or does not

@@ -37,7 +37,7 @@ def parse(words: Sequence[str], *, positional: str | None = None) -> list[Overri
 
     Args:
         words: the words after the verb.
-        positional: key that a first word without ``key=`` is the value of.
+        positional: key that a word without ``key=`` is the value of.
 
     Raises:
         ConfigError: a word is not ``key=value``, or a key is given twice.
@@ -47,8 +47,8 @@ def parse(words: Sequence[str], *, positional: str | None = None) -> list[Overri
         [Override(key='run', value='runs/a'), Override(key='seed', value='1')]
     """
     overrides: list[Override] = []
-    for index, word in enumerate(words):
-        if index == 0 and positional is not None and _is_bare(word):
+    for word in words:
+        if positional is not None and _is_bare(word):
             overrides.append(Override(positional, word))
         else:
             overrides.append(_split(word))

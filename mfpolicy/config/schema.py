@@ -183,7 +183,7 @@ class EvalConfig:
     seed: int
     workers: int | None
     device: str
-    steps: int
+    steps: int | None
     videos: bool
     name: str | None
 

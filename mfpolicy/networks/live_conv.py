@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mfpolicy.networks.forward_mode import apply_linear
+
 
 class LiveConv1d(nn.Module):
     """Equals ``nn.Conv1d(…, kernel_size, stride, padding=kernel_size // 2)`` at one length.
@@ -52,12 +54,15 @@ class LiveConv1d(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C_in, L) → (B, C_out, L_out)."""
+        return apply_linear(self._convolve, x, self.bias)
+
+    def _convolve(self, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         taps = self.weight.shape[2]
         if taps == 1 and x.shape[2] == 1:
-            return F.linear(x[:, :, 0], self.weight[:, :, 0], self.bias)[:, :, None]
+            return F.linear(x[:, :, 0], self.weight[:, :, 0], bias)[:, :, None]
         windows = F.pad(x, (self.left, self.right)).unfold(2, taps, self.stride)
         rows = windows.transpose(1, 2).flatten(2)  # (B, L_out, C_in * taps)
-        return F.linear(rows, self.weight.flatten(1), self.bias).transpose(1, 2)
+        return F.linear(rows, self.weight.flatten(1), bias).transpose(1, 2)
 
     def full_weight(self) -> torch.Tensor:
         """The kernel (C_out, C_in, kernel_size) of the padded form, zero where a tap is dead."""
@@ -84,11 +89,14 @@ class LiveUpsample1d(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, L) → (B, C, 2 L)."""
+        return apply_linear(self._upsample, x, self.bias)
+
+    def _upsample(self, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         batch, channels, length = x.shape
-        if length == 1:
-            rows = x[:, :, 0] @ self.weight.flatten(1)  # (B, C * 2)
-            return rows.view(batch, channels, 2) + self.bias[:, None]
-        return F.conv_transpose1d(x, self.weight, self.bias, stride=2, padding=1)
+        if length > 1:
+            return F.conv_transpose1d(x, self.weight, bias, stride=2, padding=1)
+        y = (x[:, :, 0] @ self.weight.flatten(1)).view(batch, channels, 2)
+        return y if bias is None else y + bias[:, None]
 
     def full_weight(self) -> torch.Tensor:
         """The kernel (C, C, 4) of the padded form, zero where a tap is dead."""

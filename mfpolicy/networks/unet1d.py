@@ -9,6 +9,7 @@ from torch import nn
 
 from mfpolicy.errors import ConfigError
 from mfpolicy.networks.base import NETWORKS, Network
+from mfpolicy.networks.forward_mode import GroupNorm
 from mfpolicy.networks.live_conv import LiveConv1d, LiveUpsample1d
 from mfpolicy.networks.time_embedding import IntervalEmbedding
 
@@ -21,7 +22,7 @@ class ConvBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = LiveConv1d(in_channels, out_channels, kernel_size=kernel_size, length=length)
-        self.norm = nn.GroupNorm(groups, out_channels)
+        self.norm = GroupNorm(groups, out_channels)
         self.activation = nn.Mish()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ tangent (dz, dr, dt) = (w, 0, 1).
 from __future__ import annotations
 
 import torch
+from torch.autograd import forward_ad
 
 from mfpolicy.objectives.base import per_row
 from mfpolicy.objectives.velocity import Velocity
@@ -24,8 +25,12 @@ def forward_derivative(
         t: (B,).
         tangent: dz/dt, (B, Th, A).
     """
-    tangents = (tangent, torch.zeros_like(r), torch.ones_like(t))
-    return torch.func.jvp(velocity, (z, r, t), tangents)[1]
+    with forward_ad.dual_level():
+        u = velocity(
+            forward_ad.make_dual(z, tangent), r, forward_ad.make_dual(t, torch.ones_like(t))
+        )
+        dudt = forward_ad.unpack_dual(u).tangent
+        return torch.zeros_like(z) if dudt is None else dudt
 
 
 def central_derivative(

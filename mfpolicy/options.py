@@ -11,8 +11,17 @@ from mfpolicy.errors import ConfigError, did_you_mean
 T = TypeVar("T")
 
 
-def parse_options(cls: type[T], options: Mapping[str, Any] | T | None) -> T:
+def parse_options(
+    cls: type[T],
+    options: Mapping[str, Any] | T | None,
+    defaults: Mapping[str, Any] | None = None,
+) -> T:
     """Returns ``options`` as an instance of the dataclass ``cls``; None means its defaults.
+
+    Args:
+        cls: a dataclass whose fields all have defaults.
+        options: values by field.
+        defaults: what to take in place of the dataclass's own defaults, by field.
 
     Raises:
         ConfigError: a key is not a field of ``cls``; the message gives the nearest fields.
@@ -24,8 +33,9 @@ def parse_options(cls: type[T], options: Mapping[str, Any] | T | None) -> T:
         >>> parse_options(Weighting, {"power": 0.5})
         Weighting(power=0.5)
     """
+    defaults = defaults or {}
     if options is None:
-        return cls()
+        return cls(**defaults)
     if isinstance(options, cls):
         return options
     if not isinstance(options, Mapping):
@@ -38,7 +48,7 @@ def parse_options(cls: type[T], options: Mapping[str, Any] | T | None) -> T:
                 received=key,
                 remedy=did_you_mean(str(key), fields),
             )
-    return cls(**options)
+    return cls(**{**defaults, **options})
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:

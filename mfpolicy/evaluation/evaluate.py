@@ -34,7 +34,7 @@ def evaluate(
     seed: int = 10000,
     workers: int | None = None,
     device: str = "cpu",
-    steps: int = 1,
+    steps: int | None = None,
     videos: bool = True,
     name: str | None = None,
     progress: Progress | None = None,
@@ -57,7 +57,7 @@ def evaluate(
         seed: the first seed.
         workers: processes; by default one a core, at most four on an accelerator.
         device: torch device of the policy in each worker.
-        steps: network evaluations a decision (NFE).
+        steps: network evaluations a decision (NFE); None takes the objective's default.
         videos: record a success and a failure, and draw the point cloud.
         name: folder name below ``run/eval``; by default made of task, seed and NFE.
         progress: called for each episode: at once for those on disk, then as each finishes.
@@ -69,7 +69,7 @@ def evaluate(
         RunError: the run is incomplete or does not fit the environment, a seed is one that the
             demonstrations were collected with, a worker died (the message names the seed), or
             ``name`` holds another evaluation.
-        ConfigError: an argument is out of range.
+        ConfigError: an argument is out of range, or the objective cannot do so many steps.
     """
     run = Path(run)
     _check_arguments(episodes, seed, workers, steps, name)
@@ -81,7 +81,7 @@ def evaluate(
     service = functools.partial(EpisodeService, run, make_env, device, steps)
     with WorkerPool(service, workers, noun="seed") as pool:
         sha256 = weights_sha256(run)
-        settings = {**pool.facts, "weights_sha256": sha256, "seed": seed, "nfe": steps}
+        settings = {**pool.facts, "weights_sha256": sha256, "seed": seed}
         name = name or _default_name(run / "eval", settings)
         with open_log(run / "eval" / name, settings) as log:
             new_episodes = _run_missing(pool, log, seeds, progress or (lambda *_: None))
@@ -100,7 +100,7 @@ def evaluate(
         task=settings["task"],
         checkpoint_step=checkpoint_step(run),
         weights_sha256=sha256,
-        nfe=steps,
+        nfe=settings["nfe"],
         device=settings["device"],
         new_episodes=new_episodes,
         **outcome_fields(results),
@@ -143,13 +143,16 @@ def _default_name(evaluations: Path, settings: dict[str, Any]) -> str:
 
 
 def _check_arguments(
-    episodes: int, seed: int, workers: int | None, steps: int, name: str | None
+    episodes: int, seed: int, workers: int | None, steps: int | None, name: str | None
 ) -> None:
-    minima = {"episodes": (episodes, 1), "seed": (seed, 0), "steps": (steps, 1)}
-    if workers is not None:
-        minima["workers"] = (workers, 1)
+    minima = {
+        "episodes": (episodes, 1),
+        "seed": (seed, 0),
+        "steps": (steps, 1),
+        "workers": (workers, 1),
+    }
     for argument, (value, minimum) in minima.items():
-        if value < minimum:
+        if value is not None and value < minimum:
             raise ConfigError(f"{argument} must be at least {minimum}", received=value)
     if name is not None and (name != Path(name).name or name.startswith(".") or not name):
         raise ConfigError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mfpolicy import objectives
 from mfpolicy.evaluation.records import SUMMARY, write_text
 from mfpolicy.evaluation.run_folder import check_run, checkpoint_step, read_config, read_metrics
 from mfpolicy.evaluation.summary import EvalSummary, read_summary
@@ -152,7 +153,7 @@ def _usage(run: Path, spec: PolicySpec, summaries: Sequence[EvalSummary]) -> str
 
 def _evaluate_again(spec: PolicySpec, summary: EvalSummary) -> str:
     words = [f"episodes={summary.episodes}", f"seed={summary.seeds[0]}"]
-    if summary.nfe != 1:
+    if summary.nfe != objectives.build(**spec.objective).default_steps:
         words.append(f"steps={summary.nfe}")
     if summary.task != spec.task:
         words.append(f"task={summary.task}")

@@ -25,18 +25,20 @@ class EpisodeService:
         run: the run folder.
         make_env: builds the environment.
         device: of the policy.
-        steps: network evaluations a decision (NFE).
+        steps: network evaluations a decision (NFE); None takes the objective's default.
 
     Raises:
         RunError: the policy does not fit the environment.
+        ConfigError: the policy's objective cannot do so many steps.
     """
 
-    def __init__(self, run: Path, make_env: MakeEnv, device: str, steps: int) -> None:
-        self.policy, self.steps = load_policy(run, device), steps
+    def __init__(self, run: Path, make_env: MakeEnv, device: str, steps: int | None) -> None:
+        self.policy = load_policy(run, device)
+        self.steps = self.policy.objective.check_steps(steps)
         self.env: Any = make_env()
         try:
             check_fit(self.policy.spec, self.env)
-            warm_up(self.env, self.policy, steps)
+            warm_up(self.env, self.policy, self.steps)
         except BaseException:
             self.env.close()
             raise
@@ -45,6 +47,7 @@ class EpisodeService:
             "task": task.name,
             "horizon": task.horizon,
             "device": str(self.policy.device),
+            "nfe": self.steps,
             "recipe": self.env.recipe.to_dict() if self.env.recipe else None,
         }
 

@@ -20,6 +20,10 @@ Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 """(z, r, t, v) of some rows: (B, Th, A), (B,), (B,), (B, Th, A)."""
 
 
+Evaluated = tuple[torch.Tensor, list[torch.Tensor]]
+"""u (B, Th, A) and hidden features, each (B, D)."""
+
+
 @dataclass(frozen=True)
 class Draw:
     """Points on the lines between data and noise, and the intervals to learn there.
@@ -98,13 +102,29 @@ class AverageVelocityObjective(Objective):
         """Draws noise and times, and guides the velocity."""
         x = actions
         e = torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)
-        r, t = self.time.sample(len(x), x, generator)
+        r, t = self.times(x, generator)
         z = (1 - per_row(t, x)) * x + per_row(t, x) * e
         velocity, v = self.guidance.apply(velocity, z, r, t, e - x, generator)
         return Draw(velocity, z, r, t, v)
 
+    def times(
+        self, like: torch.Tensor, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draws the intervals (r, t), each (B,), for the rows of ``like`` (B, Th, A)."""
+        return self.time.sample(len(like), like, generator)
+
+    def evaluate(self, at: Draw) -> Evaluated:
+        """Returns u (B, Th, A) with graph, and the hidden features of a network."""
+        if isinstance(at.velocity, ConditionalVelocity):
+            return at.velocity.features(at.z, at.r, at.t)
+        return at.velocity(at.z, at.r, at.t), []
+
     def regress(
-        self, at: Draw, target: torch.Tensor, factor: float | torch.Tensor = 1.0
+        self,
+        at: Draw,
+        target: torch.Tensor,
+        factor: float | torch.Tensor = 1.0,
+        evaluated: Evaluated | None = None,
     ) -> tuple[torch.Tensor, Diagnostics]:
         """Returns the weighted loss of u against ``target``, and diagnostics.
 
@@ -112,12 +132,10 @@ class AverageVelocityObjective(Objective):
             at: where u is evaluated, with graph.
             target: (B, Th, A).
             factor: on each row's loss, a number or (B,).
+            evaluated: what :meth:`evaluate` returned, where it was called before.
         """
-        velocity, features = at.velocity, []
-        if isinstance(velocity, ConditionalVelocity):
-            u, features = velocity.features(at.z, at.r, at.t)
-        else:
-            u = velocity(at.z, at.r, at.t)
+        velocity = at.velocity
+        u, features = evaluated if evaluated is not None else self.evaluate(at)
         residual = u - target
         loss = (factor * self.weighting.loss(residual)).mean()
         diagnostics = _diagnostics(residual.detach(), at.r, at.t)

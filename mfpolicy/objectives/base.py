@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 from mfpolicy.errors import ConfigError
@@ -20,14 +22,19 @@ class Objective:
     Attributes:
         needs_null: the policy must learn a null condition (classifier-free guidance).
         predicts: what the network's output means: ``average_velocity`` u(z, r, t), ``velocity``
-            v(z, t) at r = t, or ``sample``, the clean chunk x itself.
+            v(z, t) at r = t, ``endpoint``, of u(z, r, t) only r = 0 and r = t, or ``sample``,
+            the clean chunk x itself.
         progress: share of training that is done, in [0, 1]. The trainer sets it before every
             step, as a function of the step alone; curricula read it.
+        default_steps: network evaluations of :meth:`sample` where none are asked for.
+        step_choices: the numbers of network evaluations that :meth:`sample` can do.
     """
 
     needs_null: bool = False
     predicts: str = "average_velocity"
     progress: float = 0.0
+    default_steps: int = 1
+    step_choices: range = range(1, sys.maxsize)
 
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
@@ -35,22 +42,59 @@ class Objective:
         """Returns the scalar loss on normalised action chunks (B, Th, A), and diagnostics."""
         raise NotImplementedError(f"{type(self).__name__} must implement loss()")
 
-    def sample(self, velocity: Velocity, noise: torch.Tensor, steps: int = 1) -> torch.Tensor:
+    def sample(
+        self, velocity: Velocity, noise: torch.Tensor, steps: int | None = None
+    ) -> torch.Tensor:
         """Turns noise (B, Th, A) into action chunks with ``steps`` network evaluations.
 
         Jumps along a uniform grid from t = 1 to t = 0: z_r = z_t − (t − r) u(z_t, r, t).
 
+        Args:
+            velocity: u.
+            noise: (B, Th, A), standard normal.
+            steps: NFE; None takes the objective's default.
+
         Raises:
-            ConfigError: steps is not a whole number of at least 1.
+            ConfigError: steps is none of the objective's choices.
         """
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-            raise ConfigError("steps must be a whole number of at least 1", received=steps)
+        steps = self.check_steps(steps)
         grid = torch.linspace(1, 0, steps + 1, device=noise.device, dtype=noise.dtype)
         z = noise
         for t, r in zip(grid[:-1], grid[1:], strict=True):
             ones = torch.ones(len(z), device=z.device, dtype=z.dtype)
             z = z - (t - r) * velocity(z, r * ones, t * ones)
         return z
+
+    def check_steps(self, steps: int | None) -> int:
+        """Returns ``steps``, or the default for None.
+
+        Raises:
+            ConfigError: the objective cannot sample with so many network evaluations.
+        """
+        if steps is None:
+            return self.default_steps
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+            raise ConfigError("steps must be a whole number of at least 1", received=steps)
+        if steps not in self.step_choices:
+            raise ConfigError(
+                f"steps of this {type(self).__name__} must be {_in_words(self.step_choices)}",
+                received=steps,
+                remedy=f"leave steps out to get {self.default_steps}",
+            )
+        return steps
+
+
+def _in_words(choices: range) -> str:
+    if len(choices) == 1:
+        return str(choices[0])
+    if choices.step > 1:
+        return f"a multiple of {choices.step}"
+    return f"from {choices[0]} to {choices[-1]}"
+
+
+def at_time(value: float, like: torch.Tensor) -> torch.Tensor:
+    """Returns the time ``value`` for every row of ``like`` (B, …), (B,)."""
+    return torch.full((len(like),), value, device=like.device, dtype=like.dtype)
 
 
 def per_row(time: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -42,14 +42,15 @@ class TimeSampling:
         """Draws (r, t), each (B,), on the device and in the dtype of ``like``.
 
         Exactly ⌊p_equal B⌋ rows have r = t, and they come last: rows of a batch are exchangeable,
-        and a known place lets the derivative pass take the others as one slice.
+        and a known place lets the derivative pass take the others as one slice. With p_equal = 1
+        there are no intervals, and t is one draw instead of the later of two.
         """
         options = {"device": like.device, "dtype": like.dtype, "generator": generator}
-        draws = torch.empty(2, batch, device=like.device, dtype=like.dtype)
+        count = 1 if self.p_equal == 1 else 2
         if self.distribution == "uniform":
-            draws = torch.rand(2, batch, **options)
+            draws = torch.rand(count, batch, **options)
         else:
-            draws = torch.sigmoid(self.mean + self.std * torch.randn(2, batch, **options))
+            draws = torch.sigmoid(self.mean + self.std * torch.randn(count, batch, **options))
         r, t = draws.amin(dim=0), draws.amax(dim=0)
         apart = batch - int(self.p_equal * batch)
         ends = round(self.p_end * apart)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from mfpolicy.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type)
 
 
 class Registry(Generic[T]):
@@ -30,13 +31,13 @@ class Registry(Generic[T]):
         self.kind = kind
         self._classes: dict[str, type[T]] = {}
 
-    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+    def register(self, name: str) -> Callable[[C], C]:
         """Returns a class decorator that files the class under ``name``."""
 
-        def add(cls: type[T]) -> type[T]:
+        def add(cls: C) -> C:
             if name in self._classes:
                 raise ConfigError(f"every {self.kind} has its own name", received=name)
-            self._classes[name] = cls
+            self._classes[name] = cast("type[T]", cls)
             return cls
 
         return add

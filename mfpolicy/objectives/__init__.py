@@ -13,8 +13,15 @@ Example:
     tensor([0.5000, 0.5000])
 """
 
+from mfpolicy.objectives.alpha_flow import AlphaFlow
+from mfpolicy.objectives.average_velocity import AverageVelocityObjective
 from mfpolicy.objectives.base import OBJECTIVES, Objective
+from mfpolicy.objectives.flow_anchored_consistency import FlowAnchoredConsistency
+from mfpolicy.objectives.improved_meanflow import ImprovedMeanFlow
 from mfpolicy.objectives.meanflow import MeanFlow
+from mfpolicy.objectives.modular_meanflow import ModularMeanFlow
+from mfpolicy.objectives.shortcut import Shortcut
+from mfpolicy.objectives.split_meanflow import SplitMeanFlow
 from mfpolicy.objectives.velocity import ConditionalVelocity, Velocity
 
 build = OBJECTIVES.build
@@ -22,9 +29,16 @@ names = OBJECTIVES.names
 
 __all__ = [
     "OBJECTIVES",
+    "AlphaFlow",
+    "AverageVelocityObjective",
     "ConditionalVelocity",
+    "FlowAnchoredConsistency",
+    "ImprovedMeanFlow",
     "MeanFlow",
+    "ModularMeanFlow",
     "Objective",
+    "Shortcut",
+    "SplitMeanFlow",
     "Velocity",
     "build",
     "names",

@@ -23,7 +23,8 @@ from mfpolicy.config import (
     resolved_yaml,
     to_mapping,
 )
-from mfpolicy.config.composition import EXAMPLES, group_choices, leaves
+from mfpolicy.config.composition import EXAMPLES, group_choices
+from mfpolicy.config.convert import leaves
 from mfpolicy.config.describe import describe
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.encoders.state import StateOptions

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, overload
 
-from mfpolicy.config.convert import from_mapping
+from mfpolicy.config.convert import from_mapping, leaves
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.config.schema import CollectConfig, EvalConfig, PresetConfig, TrainConfig
 from mfpolicy.errors import ConfigError, did_you_mean
@@ -124,15 +124,6 @@ def group_choices(verb: str) -> dict[str, list[str]]:
     return {
         group: sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) for group in groups
     }
-
-
-def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields every dotted key of ``tree`` that holds a value, with the value."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def text_keys(schema: type, prefix: str = "") -> set[str]:

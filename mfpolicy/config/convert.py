@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from mfpolicy.errors import ConfigError, did_you_mean
@@ -61,6 +61,15 @@ def from_mapping(schema: type[C], values: Mapping[str, Any], *, path: str = "") 
 def to_mapping(config: Any) -> dict[str, Any]:
     """Returns the dataclass as plain mappings and lists, the inverse of :func:`from_mapping`."""
     return _plain(dataclasses.asdict(config))
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every dotted key of ``tree`` that holds a value, with the value."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.config.composition import POSITIONAL, compose_tree, group_choices, leaves, selected
+from mfpolicy.config.composition import POSITIONAL, compose_tree, group_choices, selected
+from mfpolicy.config.convert import leaves
 from mfpolicy.config.overrides import parse
 from mfpolicy.paths import config_dir
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.config.convert import to_mapping
+from mfpolicy.config.convert import leaves, to_mapping
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.errors import RunError
 
@@ -47,7 +47,7 @@ def claim_run_folder(config: TrainConfig) -> Path:
 
 
 def _check_same(saved: Any, asked: dict[str, Any], run: Path) -> None:
-    before, now = _leaves(saved or {}), _leaves(asked)
+    before, now = dict(leaves(saved or {})), dict(leaves(asked))
     changed = [
         f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
@@ -59,13 +59,3 @@ def _check_same(saved: Any, asked: dict[str, Any], run: Path) -> None:
             received="; ".join(changed),
             remedy="give the saved values, or choose another out=",
         )
-
-
-def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat.update(_leaves(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
-    return flat

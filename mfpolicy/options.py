@@ -57,6 +57,13 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise ConfigError(f"{name} must be in [{low}, {high}]", received=value)
 
 
+def check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Raises ConfigError unless ``value`` is a whole number in [low, high]."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigError(f"{name} must be a whole number", received=value)
+    check_range(name, value, low, high)
+
+
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raises ConfigError unless ``value`` is one of ``choices``."""
     if value not in choices:

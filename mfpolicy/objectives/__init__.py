@@ -16,10 +16,15 @@ Example:
 from mfpolicy.objectives.alpha_flow import AlphaFlow
 from mfpolicy.objectives.average_velocity import AverageVelocityObjective
 from mfpolicy.objectives.base import OBJECTIVES, Objective
+from mfpolicy.objectives.consistency_flow_matching import ConsistencyFlowMatching
+from mfpolicy.objectives.ddim import Ddim
 from mfpolicy.objectives.flow_anchored_consistency import FlowAnchoredConsistency
+from mfpolicy.objectives.flow_matching import FlowMatching
 from mfpolicy.objectives.improved_meanflow import ImprovedMeanFlow
 from mfpolicy.objectives.meanflow import MeanFlow
+from mfpolicy.objectives.mip import Mip
 from mfpolicy.objectives.modular_meanflow import ModularMeanFlow
+from mfpolicy.objectives.regression import Regression
 from mfpolicy.objectives.shortcut import Shortcut
 from mfpolicy.objectives.split_meanflow import SplitMeanFlow
 from mfpolicy.objectives.velocity import ConditionalVelocity, Velocity
@@ -32,11 +37,16 @@ __all__ = [
     "AlphaFlow",
     "AverageVelocityObjective",
     "ConditionalVelocity",
+    "ConsistencyFlowMatching",
+    "Ddim",
     "FlowAnchoredConsistency",
+    "FlowMatching",
     "ImprovedMeanFlow",
     "MeanFlow",
+    "Mip",
     "ModularMeanFlow",
     "Objective",
+    "Regression",
     "Shortcut",
     "SplitMeanFlow",
     "Velocity",

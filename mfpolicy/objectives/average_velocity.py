@@ -42,8 +42,8 @@ class Draw:
     v: torch.Tensor
 
 
-class AverageVelocityObjective(Objective):
-    """Regression of u(z, r, t) onto a target, row by row.
+class LineRegression(Objective):
+    """Regression on points of the lines between data and noise, row by row.
 
     A subclass says what the target is; :meth:`draw` and :meth:`regress` are the rest of its loss.
 
@@ -146,6 +146,10 @@ class AverageVelocityObjective(Objective):
             loss = loss + self.dispersive.weight * spread
             diagnostics["dispersive"] = spread.detach()
         return loss, diagnostics
+
+
+class AverageVelocityObjective(LineRegression):
+    """Regression of u(z, r, t) on any interval; its target's mean is u itself, or tends to it."""
 
 
 def where_apart(

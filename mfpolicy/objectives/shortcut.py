@@ -120,15 +120,15 @@ class Shortcut(AverageVelocityObjective):
         second = velocity(halfway, torch.where(smallest, middle, r), middle)
         return ((first + second) / 2).clamp(-self.clip, self.clip)
 
-    def sample(self, velocity: Velocity, noise: torch.Tensor, steps: int = 1) -> torch.Tensor:
-        """Turns noise (B, Th, A) into action chunks in 1, 2, 4, …, M/2 equal steps.
+    def check_steps(self, steps: int | None) -> int:
+        """Returns ``steps``, or the default for None.
 
         Raises:
             ConfigError: the step size 1 / steps was not trained.
         """
-        whole = isinstance(steps, int) and steps >= 1
-        if whole and (steps & (steps - 1) or 2 * steps > self.time.grid):
+        steps = super().check_steps(steps)
+        if steps & (steps - 1) or 2 * steps > self.time.grid:
             raise ConfigError(
                 f"steps must be a power of two of at most {self.time.grid // 2}", received=steps
             )
-        return super().sample(velocity, noise, steps)
+        return steps

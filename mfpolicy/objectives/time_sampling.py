@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from mfpolicy.options import check_choice, check_range
+from mfpolicy.errors import ConfigError
+from mfpolicy.options import check_choice, check_range, parse_options
 
 
 @dataclass(frozen=True)
@@ -57,3 +60,18 @@ class TimeSampling:
         r[:ends], t[:ends] = 0, 1
         r[apart:] = t[apart:]
         return r, t
+
+
+def single_times(options: Mapping[str, Any] | TimeSampling | None) -> TimeSampling:
+    """Returns the sampling of an objective that draws one t a row, uniform by default.
+
+    Raises:
+        ConfigError: the options ask for intervals.
+    """
+    time = parse_options(TimeSampling, options, {"distribution": "uniform", "p_equal": 1.0})
+    if time.p_equal != 1 or time.p_end:
+        raise ConfigError(
+            "time.p_equal must be 1 and time.p_end 0: this objective draws no intervals",
+            received={"p_equal": time.p_equal, "p_end": time.p_end},
+        )
+    return time

@@ -5,6 +5,7 @@ import torch
 
 from mfpolicy import objectives
 from mfpolicy.errors import ConfigError
+from mfpolicy.objectives.base import per_row
 from oracles.gaussian import Gaussian
 
 MU, SIGMA = 0.3, 0.4
@@ -25,17 +26,59 @@ def _predicts(what: str) -> list[str]:
     return [n for n in objectives.names() if objectives.OBJECTIVES.get(n).predicts == what]
 
 
+def _does(objective: objectives.Objective, steps: int | None) -> bool:
+    try:
+        objective.check_steps(steps)
+    except ConfigError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("name", _predicts("average_velocity"))
 @pytest.mark.parametrize("steps", [1, 2, 4, 8])
 def test_the_exact_average_velocity_gives_the_exact_sample(name, noise, steps):
-    sample = objectives.build(name).sample(Gaussian(MU, SIGMA), noise, steps)
+    objective = objectives.build(name)
+    if not _does(objective, steps):
+        with pytest.raises(ConfigError, match="steps of this"):
+            objective.sample(Gaussian(MU, SIGMA), noise, steps)
+        return
+    sample = objective.sample(Gaussian(MU, SIGMA), noise, steps)
     torch.testing.assert_close(sample, MU + SIGMA * noise, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("steps", [None, 1, 2, 5, 10])
+def test_data_that_are_one_chunk_are_always_sampled(objective, noise, steps):
+    """What the network says of data that are always 0.25, in the objective's own convention."""
+    if not _does(objective, steps):
+        with pytest.raises(ConfigError, match="steps"):
+            objective.sample(Gaussian(MU, SIGMA), noise, steps)
+        return
+
+    def network(z, r, t):
+        if objective.predicts == "sample":
+            return torch.full_like(z, 0.25)
+        return (z - 0.25) / per_row(t, z)
+
+    sample = objective.sample(network, noise[:50], steps)
+    torch.testing.assert_close(sample, torch.full_like(sample, 0.25), rtol=0, atol=1e-9)
+
+
+def test_the_default_steps_are_as_many_network_evaluations(objective, noise):
+    calls = []
+
+    def counted(z, r, t):
+        calls.append(t)
+        return 0.1 * z
+
+    default = objective.sample(counted, noise)
+    assert len(calls) == objective.default_steps == objective.check_steps(None)
+    assert torch.equal(default, objective.sample(counted, noise, objective.default_steps))
 
 
 def test_loss_is_a_finite_scalar_with_detached_diagnostics(objective):
     weight = torch.ones(3, requires_grad=True)
     actions = torch.rand(64, 4, 3, generator=torch.Generator().manual_seed(0))
-    loss, diagnostics = objective.loss(lambda z, r, t: z * weight, actions)
+    loss, diagnostics = objective.loss(lambda z, r, t: (z + 1) * weight, actions)
     loss.backward()
     assert loss.shape == ()
     assert loss.isfinite()
@@ -50,7 +93,8 @@ def test_the_generator_decides_the_loss(objective):
         objective.loss(Gaussian(MU, SIGMA), actions, torch.Generator().manual_seed(seed))[0]
         for seed in (1, 1, 2)
     ]
-    assert losses[0] == losses[1] != losses[2]
+    assert losses[0] == losses[1]
+    assert (losses[1] == losses[2]) == isinstance(objective, objectives.Regression)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1.5, True])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mfpolicy.config import compose_preset
+from mfpolicy.config import PresetConfig, compose_preset
 from mfpolicy.policy import Policy, PolicySpec
 
 
@@ -23,18 +23,24 @@ def build_policy(preset: str, *, point_dim: int, state_dim: int, action_dim: int
         4
     """
     config = compose_preset(preset)
-    return Policy(
-        PolicySpec(
-            preset=config.policy.name,
-            point_dim=point_dim,
-            state_dim=state_dim,
-            action_dim=action_dim,
-            n_obs_steps=config.policy.n_obs_steps,
-            horizon=config.policy.horizon,
-            n_action_steps=config.policy.n_action_steps,
-            points=config.policy.points,
-            encoder=config.encoder,
-            network=config.network,
-            objective=config.objective,
-        )
+    sizes = {"point_dim": point_dim, "state_dim": state_dim, "action_dim": action_dim}
+    return Policy(policy_spec(config, **sizes))
+
+
+def policy_spec(
+    config: PresetConfig, *, point_dim: int, state_dim: int, action_dim: int
+) -> PolicySpec:
+    """Returns what a preset's configuration builds at these dimensions."""
+    return PolicySpec(
+        preset=config.policy.name,
+        point_dim=point_dim,
+        state_dim=state_dim,
+        action_dim=action_dim,
+        n_obs_steps=config.policy.n_obs_steps,
+        horizon=config.policy.horizon,
+        n_action_steps=config.policy.n_action_steps,
+        points=config.policy.points,
+        encoder=config.encoder,
+        network=config.network,
+        objective=config.objective,
     )

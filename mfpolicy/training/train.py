@@ -14,8 +14,9 @@ from mfpolicy.config.convert import to_mapping
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data import Dataset, Normalizer, WindowDataset, open_dataset
 from mfpolicy.errors import DataError
-from mfpolicy.policy import Policy, PolicySpec
+from mfpolicy.policy import Policy
 from mfpolicy.policy.files import check_device
+from mfpolicy.presets import policy_spec
 from mfpolicy.training.logging import sinks
 from mfpolicy.training.loop import Trainer
 from mfpolicy.training.run_folder import claim_run_folder
@@ -102,17 +103,9 @@ def _build(config: TrainConfig, dataset: Dataset, windows: WindowDataset) -> Pol
     recipe = dataset.spec.recipe
     if recipe is not None:
         recipe = dataclasses.replace(recipe, points=windows.points)
-    spec = PolicySpec(
-        preset=config.policy.name,
-        point_dim=3,
-        state_dim=windows.state_dim,
-        action_dim=windows.action_dim,
-        n_obs_steps=config.policy.n_obs_steps,
-        horizon=config.policy.horizon,
-        n_action_steps=config.policy.n_action_steps,
-        encoder=config.encoder,
-        network=config.network,
-        objective=config.objective,
+    sizes = {"state_dim": windows.state_dim, "action_dim": windows.action_dim}
+    spec = dataclasses.replace(
+        policy_spec(config, point_dim=3, **sizes),
         points=windows.points,
         task=config.task,
         control_rate_hz=dataset.spec.control_rate_hz,

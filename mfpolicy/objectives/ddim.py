@@ -94,7 +94,7 @@ class Ddim(Objective):
         x = actions
         e = torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)
         level = torch.randint(self.train_steps, (len(x),), device=x.device, generator=generator)
-        signal = per_row(self.levels.to(x.device)[level], x).to(x.dtype)
+        signal = per_row(self.levels.to(x.dtype).to(x.device)[level], x)
         z = signal.sqrt() * x + (1 - signal).sqrt() * e
         t = level.to(x.dtype) / self.train_steps
         residual = velocity(z, torch.zeros_like(t), t) - x

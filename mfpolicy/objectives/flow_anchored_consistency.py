@@ -27,7 +27,7 @@ import torch
 
 from mfpolicy.errors import ConfigError
 from mfpolicy.objectives.average_velocity import AverageVelocityObjective, Draw, where_apart
-from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, per_row
+from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, at_time, per_row
 from mfpolicy.objectives.derivative import forward_derivative
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.options import check_range, parse_options
@@ -132,18 +132,19 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         """Returns u − A(t) clip(u − [v − (t − r) du/dt]), and v where r = t (B, Th, A)."""
         return where_apart(self._apart, velocity, z, r, t, v)
 
-    def sample(self, velocity: Velocity, noise: torch.Tensor, steps: int = 1) -> torch.Tensor:
+    def sample(
+        self, velocity: Velocity, noise: torch.Tensor, steps: int | None = None
+    ) -> torch.Tensor:
         """Turns noise (B, Th, A) into action chunks: Euler steps along u(z, t, t), then one jump.
 
         Raises:
             ConfigError: steps is not a whole number of at least 1.
         """
-        if not isinstance(steps, int) or steps <= 1:
-            return super().sample(velocity, noise, steps)
-        z, ones = noise, torch.ones(len(noise), device=noise.device, dtype=noise.dtype)
-        for step in range(steps, 0, -1):
-            t = step / steps * ones
-            z = z - velocity(z, t if step > 1 else 0 * ones, t) / steps
+        steps = self.check_steps(steps)
+        z = noise
+        for left in range(steps, 0, -1):
+            t = at_time(left / steps, z)
+            z = z - velocity(z, t if left > 1 else torch.zeros_like(t), t) / steps
         return z
 
     def _apart(

@@ -1,0 +1,105 @@
+"""Small networks trained with each baseline reach what its closed form says."""
+
+import pytest
+import torch
+
+from mfpolicy import objectives
+from mfpolicy.objectives.ddim import signal_levels
+from oracles.gaussian import Gaussian
+
+MU, SIGMA, ROWS, STEPS = 0.3, 0.4, 512, 2000
+CONSISTENCY = "consistency_flow_matching"
+
+
+class _Mlp(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (3, 64, 64)
+        layers = []
+        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+            layers += [torch.nn.Linear(before, after), torch.nn.SiLU()]
+        self.layers = torch.nn.Sequential(*layers, torch.nn.Linear(64, 1))
+
+    def forward(self, z, r, t):
+        return self.layers(torch.cat([z[:, 0], r[:, None], t[:, None]], dim=1))[:, None]
+
+
+def _train(objective, draw) -> _Mlp:
+    torch.manual_seed(0)
+    network = _Mlp()
+    optimizer = torch.optim.Adam(network.parameters())
+    generator = torch.Generator().manual_seed(0)
+    for step in range(STEPS):
+        optimizer.param_groups[0]["lr"] = 1e-2 * (1 - step / STEPS)
+        loss, _ = objective.loss(network, draw(generator), generator)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network
+
+
+def _gaussian(generator: torch.Generator) -> torch.Tensor:
+    return MU + SIGMA * torch.randn(ROWS, 1, 1, generator=generator)
+
+
+def _two_points(generator: torch.Generator) -> torch.Tensor:
+    return (torch.rand(ROWS, 1, 1, generator=generator) < 0.5).float() * 2 - 1
+
+
+def _denoiser(z, r, t):
+    signal = signal_levels(100).float()[(100 * t).round().long()][:, None, None]
+    gain = signal.sqrt() * SIGMA**2 / (signal * SIGMA**2 + 1 - signal)
+    return MU + gain * (z - signal.sqrt() * MU)
+
+
+def _mean(z, r, t):
+    return torch.full_like(z, MU)
+
+
+EXACT = {
+    "velocity": Gaussian(MU, SIGMA),
+    "average_velocity": Gaussian(MU, SIGMA),
+    "ddim": _denoiser,
+    "regression": _mean,
+    "mip": _mean,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options", "tolerance"),
+    [
+        ("regression", {}, 0.05),
+        ("mip", {}, 0.05),
+        ("flow_matching", {}, 0.05),
+        ("ddim", {"clip": False}, 0.05),
+        # each of the 1 / delta links of self-targets passes on the error of the one before
+        (CONSISTENCY, {"delta": 0.02}, 0.1),
+        (CONSISTENCY, {"delta": 0.02, "segments": 2}, 0.1),
+    ],
+)
+def test_gaussian_data_end_where_the_closed_form_ends(name, options, tolerance):
+    objective = objectives.build(name, **options)
+    network = _train(objective, _gaussian)
+    noise = torch.randn(4000, 1, 1, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        sample = objective.sample(network, noise)
+        exact = objective.sample(EXACT.get(name, EXACT.get(objective.predicts)), noise)
+    assert float(sample.mean()) == pytest.approx(float(exact.mean()), abs=tolerance * SIGMA)
+    assert float(sample.std()) == pytest.approx(float(exact.std()), abs=tolerance * SIGMA)
+    assert (sample - exact).abs().mean() < 0.1 * SIGMA
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options", "share"),
+    [("flow_matching", {}, 0.8), ("ddim", {}, 0.8), (CONSISTENCY, {"delta": 0.02}, 0.7)],
+)
+def test_both_modes_are_sampled(name, options, share):
+    objective = objectives.build(name, **options)
+    network = _train(objective, _two_points)
+    noise = torch.randn(4000, 1, 1, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        sample = objective.sample(network, noise)
+    assert ((sample.abs() - 1).abs() < 0.2).float().mean() > share
+    assert 0.35 < (sample > 0).float().mean() < 0.65

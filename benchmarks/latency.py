@@ -65,7 +65,7 @@ def measure(presets: list[str], threads: list[int], decisions: int) -> list[dict
             "threads": count,
             "parameters": sum(p.numel() for p in policies[name].parameters()),
             "latency_ms": latency_percentiles(
-                [EpisodeResult(0, False, False, 0, 0.0, dict(stages))]
+                [EpisodeResult(0, False, False, 0, 0.0, latencies_ms=dict(stages))]
             ),
         }
         for (name, count), stages in latencies.items()

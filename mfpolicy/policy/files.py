@@ -39,6 +39,7 @@ def save_policy(
     temporary = folder / f".{WEIGHTS}.{os.getpid()}"
     try:
         save_file(tensors, temporary, metadata={_SPEC_KEY: json.dumps(policy.spec.to_dict())})
+        temporary.chmod(0o644)  # safetensors makes files that only their owner can read
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(folder / WEIGHTS)

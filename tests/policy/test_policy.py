@@ -194,6 +194,7 @@ def test_saving_over_a_policy_leaves_one_whole_file(policy, tmp_path):
     save_policy(policy, tmp_path)
     save_policy(policy, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644
 
 
 def _damage(path, how):

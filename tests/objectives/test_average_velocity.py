@@ -160,18 +160,3 @@ def test_rows_without_their_condition_train_the_null_branch(name):
     loss, _ = objective.loss(velocity, x, torch.Generator().manual_seed(5))
     (gradient,) = torch.autograd.grad(loss, null)
     assert gradient.abs() > 0
-
-
-class _Mlp(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = torch.nn.Sequential(
-            torch.nn.Linear(3, 64),
-            torch.nn.SiLU(),
-            torch.nn.Linear(64, 64),
-            torch.nn.SiLU(),
-            torch.nn.Linear(64, 1),
-        )
-
-    def forward(self, z, r, t):
-        return self.layers(torch.cat([z[:, 0], r[:, None], t[:, None]], dim=1))[:, None]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,9 +75,11 @@ class Trainer:
         window: dict[str, list[torch.Tensor]] = defaultdict(list)
         mark, marked = time.perf_counter(), self.step
         saved = self.step
+        last: dict[str, torch.Tensor] = {}
         with _stop_requested() as stop:
             while self.step < options.steps and not stop.is_set():
-                for name, value in self._one_step().items():
+                last = self._one_step()
+                for name, value in last.items():
                     window[name].append(value)
                 if self.step % options.log_every == 0 or self.step == options.steps:
                     seconds = time.perf_counter() - mark
@@ -85,9 +88,11 @@ class Trainer:
                     window.clear()
                     mark, marked = time.perf_counter(), self.step
                 if self.step % options.checkpoint_every == 0:
+                    self._require_finite(last, folder)
                     saved = self._save(folder)
             self.interrupted = self.step < options.steps
             if saved != self.step or not (folder / "model.safetensors").is_file():
+                self._require_finite(last, folder)
                 self._save(folder)
 
     def restore(self, folder: Path) -> None:
@@ -143,7 +148,12 @@ class Trainer:
         line = {"step": self.step, **metrics, "learning_rate": lr, "samples_per_s": round(rate, 1)}
         for sink in sinks:
             sink.write(line)
-        if not (metrics["loss"] - metrics["loss"] == 0 and metrics["grad_norm"] < float("inf")):
+        self._require_finite(metrics, folder)
+
+    def _require_finite(self, metrics: Mapping[str, float | torch.Tensor], folder: Path) -> None:
+        """Refuses to go on from a step that diverged, and to save over a good checkpoint."""
+        metrics = {name: float(value) for name, value in metrics.items()}
+        if not all(math.isfinite(metrics.get(name, 0.0)) for name in ("loss", "grad_norm")):
             raise RunError(
                 f"the loss must stay finite; at step {self.step} it was not",
                 received=metrics,

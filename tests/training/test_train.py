@@ -15,6 +15,7 @@ from mfpolicy.config import compose
 from mfpolicy.errors import BackendError, ConfigError, DataError, RunError
 from mfpolicy.policy import load_policy
 from mfpolicy.training import train
+from mfpolicy.training.loop import Trainer
 from oracles.demonstrations import TASK, write_dataset
 
 
@@ -56,6 +57,7 @@ _PROGRAM = """
 import sys
 from mfpolicy.config import compose
 from mfpolicy.training import train
+from mfpolicy.training.loop import Trainer
 print(train(compose("train", sys.argv[1:])).interrupted)
 """
 
@@ -178,6 +180,26 @@ def test_a_diverging_run_stops_and_names_the_last_good_checkpoint(configure, tmp
     with pytest.raises(RunError, match="loss must stay finite.*training_state"):
         train(configure("training.learning_rate=1e30", "training.warmup_steps=0"))
     assert (tmp_path / "run" / "metrics.jsonl").is_file()
+
+
+def test_a_diverged_step_is_never_saved_over_a_good_one(configure, monkeypatch, tmp_path):
+    """Also where checkpoints are more frequent than lines of the log."""
+    one_step = Trainer._one_step
+
+    def poisoned(self):
+        values = one_step(self)
+        if self.step == 7:
+            next(self.policy.parameters()).data.fill_(float("nan"))
+        return values
+
+    monkeypatch.setattr(Trainer, "_one_step", poisoned)
+    with pytest.raises(RunError, match="at step 10 it was not"):
+        train(configure("training.log_every=100"))
+    run = tmp_path / "run"
+    assert [path.name for path in (run / "training_state").iterdir()] == [
+        "step-00000005.safetensors"
+    ]
+    assert all(weight.isfinite().all() for weight in _weights(run).values())
 
 
 def test_gradient_clipping_is_applied(configure, tmp_path):

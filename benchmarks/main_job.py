@@ -3,7 +3,7 @@
 Runs the same commands as ``scripts/quickstart.sh``, two cells at a time with one thread each, and
 goes on where it stopped. Writes ``<name>.json`` and ``<name>.md`` beside each other:
 
-    python benchmarks/main_job.py --out benchmarks/results/2026-11-24-main-job
+    python -m benchmarks.main_job --out benchmarks/results/2026-11-24-main-job
 
 Figures of 50 episodes are the first 50 of the 200: the same seeds that the quickstart evaluates.
 """
@@ -12,92 +12,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from mfpolicy.evaluation.statistics import wilson_interval
+from benchmarks.cells import FIRST_SEED, Cell, Study, machine, rate
 
 TASKS = ("drawer-open", "button-press", "door-open", "pick-place")
-FIRST_SEED = 10_000
 SHORT = 50
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One trained policy and its episodes."""
-
-    task: str
-    seed: int
-    success_any: list[bool]
-    success_end: list[bool]
-    train_seconds: float
-    samples_per_s: float
-
-
-def mfpolicy(*words: str) -> None:
-    """Runs one command of the package with one thread."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "mfpolicy", *words], check=True, env=environment)
-
-
-def run_cell(work: Path, preset: str, task: str, seed: int, episodes: int) -> Cell:
-    """Trains and evaluates one cell, or reads what an earlier call left."""
-    run = work / "runs" / f"{preset}-{task}-{seed}"
-    record = run / "cell_time.json"
-    name = f"task=metaworld/{task}"
-    mfpolicy(
-        *("train", name, f"policy={preset}", f"data={work / task}.zarr", f"out={run}"),
-        *(f"seed={seed}", "resume=true", "logging.wandb=disabled", "logging.progress=false"),
-    )
-    if not record.is_file():
-        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-        rates = sorted(line["samples_per_s"] for line in lines)
-        record.write_text(json.dumps({"samples_per_s": rates[len(rates) // 2]}))
-    mfpolicy(
-        *("eval", str(run), f"episodes={episodes}", f"seed={FIRST_SEED}", "workers=1"),
-        *("videos=false", "name=main_job"),
-    )
-    path = run / "eval" / "main_job" / "episodes.jsonl"
-    results = sorted(
-        (json.loads(x) for x in path.read_text().splitlines()), key=lambda r: r["seed"]
-    )
-    rate = json.loads(record.read_text())["samples_per_s"]
-    config = (run / "config.yaml").read_text()
-    steps, batch = (int(_value(config, key)) for key in ("steps", "batch_size"))
-    return Cell(
-        task=task,
-        seed=seed,
-        success_any=[r["success_any"] for r in results[:episodes]],
-        success_end=[r["success_end"] for r in results[:episodes]],
-        train_seconds=round(steps * batch / rate, 1),
-        samples_per_s=rate,
-    )
-
-
-def _value(config: str, key: str) -> str:
-    return next(x for x in config.splitlines() if x.strip().startswith(f"{key}:")).split(":")[1]
-
-
-def rate(flags: list[bool]) -> str:
-    """Successes of episodes with the Wilson 95 % interval."""
-    interval = wilson_interval(sum(flags), len(flags))
-    low, high = (100 * bound for bound in interval)
-    return (
-        f"{sum(flags)}/{len(flags)} = {100 * sum(flags) / len(flags):.1f} % [{low:.0f}, {high:.0f}]"
-    )
 
 
 def table(cells: list[Cell], preset: str) -> str:
     """The result as Markdown."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     rows = [
         f"`{preset}`, 10 demonstrations (seeds from 0), evaluation seeds from {FIRST_SEED}; "
-        f"success at any step unless said; Wilson 95 % intervals. {machine}, "
+        f"success at any step unless said; Wilson 95 % intervals. {machine()}, "
         "two cells at a time, one thread each.",
         "",
         f"| task | training seed | first {SHORT} episodes | all episodes | all, at the end | "
@@ -130,16 +58,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/main_job"))
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
+    study = Study(given.work, given.episodes, "main_job")
     for task in given.tasks:
-        data = f"{given.work / task}.zarr"
-        mfpolicy("collect", f"task=metaworld/{task}", "episodes=10", "seed=0", f"out={data}")
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        waiting = [
-            pool.submit(run_cell, given.work, given.preset, task, seed, given.episodes)
-            for seed in given.seeds
-            for task in given.tasks
-        ]
-        cells = [future.result() for future in waiting]
+        study.collect(task)
+    overrides = [f"policy={given.preset}"]
+    wanted = [(given.preset, overrides, task, seed) for seed in given.seeds for task in given.tasks]
+    cells = list(study.run_all(wanted))
     cells.sort(key=lambda cell: (given.tasks.index(cell.task), cell.seed))
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.with_suffix(".json").write_text(json.dumps([asdict(cell) for cell in cells]) + "\n")

@@ -1,0 +1,120 @@
+"""Cells of a study: each one trained policy and its episodes, run by the package's own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfpolicy.evaluation.statistics import wilson_interval
+
+FIRST_SEED = 10_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trained policy and its episodes."""
+
+    method: str
+    task: str
+    seed: int
+    success_any: list[bool]
+    success_end: list[bool]
+    train_seconds: float
+    samples_per_s: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the cells of a study share.
+
+    Attributes:
+        work: folder of datasets and run folders.
+        episodes: evaluated episodes of a cell.
+        name: of the evaluation in each run folder.
+    """
+
+    work: Path
+    episodes: int
+    name: str
+
+    def collect(self, task: str) -> None:
+        """Collects ten demonstrations of a Meta-World task, unless they are there."""
+        data = f"{self.work / task}.zarr"
+        mfpolicy("collect", f"task=metaworld/{task}", "episodes=10", "seed=0", f"out={data}")
+
+    def run(self, method: str, overrides: Sequence[str], task: str, seed: int) -> Cell:
+        """Trains and evaluates one cell, or reads what an earlier call left."""
+        run = self.work / "runs" / f"{method}-{task}-{seed}"
+        mfpolicy(
+            *("train", f"task=metaworld/{task}", *overrides, f"data={self.work / task}.zarr"),
+            *(f"out={run}", f"seed={seed}", "resume=true"),
+            *("logging.wandb=disabled", "logging.progress=false"),
+        )
+        rate = _median_rate(run)
+        mfpolicy(
+            *("eval", str(run), f"episodes={self.episodes}", f"seed={FIRST_SEED}", "workers=1"),
+            *("videos=false", f"name={self.name}"),
+        )
+        lines = (run / "eval" / self.name / "episodes.jsonl").read_text().splitlines()
+        results = sorted((json.loads(line) for line in lines), key=lambda r: r["seed"])
+        config = (run / "config.yaml").read_text()
+        steps, batch = (int(_value(config, key)) for key in ("steps", "batch_size"))
+        return Cell(
+            method=method,
+            task=task,
+            seed=seed,
+            success_any=[r["success_any"] for r in results[: self.episodes]],
+            success_end=[r["success_end"] for r in results[: self.episodes]],
+            train_seconds=round(steps * batch / rate, 1),
+            samples_per_s=rate,
+        )
+
+    def run_all(
+        self, cells: Sequence[tuple[str, Sequence[str], str, int]], workers: int = 2
+    ) -> Iterator[Cell]:
+        """Yields (method, overrides, task, seed) in this order, run ``workers`` at a time."""
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            waiting: list[Future[Cell]] = [pool.submit(self.run, *cell) for cell in cells]
+            for future in waiting:
+                yield future.result()
+
+
+def mfpolicy(*words: str) -> None:
+    """Runs one command of the package with one thread."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "mfpolicy", *words], check=True, env=environment)
+
+
+def rate(flags: list[bool]) -> str:
+    """Successes of episodes with the Wilson 95 % interval."""
+    interval = wilson_interval(sum(flags), len(flags))
+    low, high = (100 * bound for bound in interval)
+    return (
+        f"{sum(flags)}/{len(flags)} = {100 * sum(flags) / len(flags):.1f} % [{low:.0f}, {high:.0f}]"
+    )
+
+
+def machine() -> str:
+    """The machine in words."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def _median_rate(run: Path) -> float:
+    """Samples per second of the run, kept from the first time that it was read."""
+    record = run / "cell_time.json"
+    if not record.is_file():
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        rates = sorted(line["samples_per_s"] for line in lines)
+        record.write_text(json.dumps({"samples_per_s": rates[len(rates) // 2]}))
+    return json.loads(record.read_text())["samples_per_s"]
+
+
+def _value(config: str, key: str) -> str:
+    return next(x for x in config.splitlines() if x.strip().startswith(f"{key}:")).split(":")[1]

@@ -43,7 +43,11 @@ class Objective:
         raise NotImplementedError(f"{type(self).__name__} must implement loss()")
 
     def sample(
-        self, velocity: Velocity, noise: torch.Tensor, steps: int | None = None
+        self,
+        velocity: Velocity,
+        noise: torch.Tensor,
+        steps: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Turns noise (B, Th, A) into action chunks with ``steps`` network evaluations.
 
@@ -53,6 +57,7 @@ class Objective:
             velocity: u.
             noise: (B, Th, A), standard normal.
             steps: NFE; None takes the objective's default.
+            generator: for samplers that draw more noise on their way.
 
         Raises:
             ConfigError: steps is none of the objective's choices.

@@ -148,7 +148,11 @@ class ConsistencyFlowMatching(LineRegression):
         return torch.where(1 - (t - self.delta) >= self.boundary, torch.ones_like(a), a)
 
     def sample(
-        self, velocity: Velocity, noise: torch.Tensor, steps: int | None = None
+        self,
+        velocity: Velocity,
+        noise: torch.Tensor,
+        steps: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Jumps from noise (B, Th, A) at t = 1 from segment end to segment end, down to t = 0."""
         steps = self.check_steps(steps)

@@ -101,7 +101,11 @@ class Ddim(Objective):
         return self.weighting.loss(residual).mean(), {"mse": residual.detach().square().mean()}
 
     def sample(
-        self, velocity: Velocity, noise: torch.Tensor, steps: int | None = None
+        self,
+        velocity: Velocity,
+        noise: torch.Tensor,
+        steps: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Denoises noise (B, Th, A) at ``steps`` levels, ⌊N / steps⌋ apart, down to level 0."""
         steps = self.check_steps(steps)

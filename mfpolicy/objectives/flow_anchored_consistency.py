@@ -133,7 +133,11 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         return where_apart(self._apart, velocity, z, r, t, v)
 
     def sample(
-        self, velocity: Velocity, noise: torch.Tensor, steps: int | None = None
+        self,
+        velocity: Velocity,
+        noise: torch.Tensor,
+        steps: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Turns noise (B, Th, A) into action chunks: Euler steps along u(z, t, t), then one jump.
 

@@ -81,7 +81,11 @@ class FlowMatching(LineRegression):
         return v
 
     def sample(
-        self, velocity: Velocity, noise: torch.Tensor, steps: int | None = None
+        self,
+        velocity: Velocity,
+        noise: torch.Tensor,
+        steps: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Integrates dz/dt = v from noise (B, Th, A) at t = 1 to data at t = 0."""
         evaluations = self.check_steps(steps)

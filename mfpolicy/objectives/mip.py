@@ -66,7 +66,11 @@ class Mip(Objective):
         }
 
     def sample(
-        self, velocity: Velocity, noise: torch.Tensor, steps: int | None = None
+        self,
+        velocity: Velocity,
+        noise: torch.Tensor,
+        steps: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Returns the corrected prediction (B, Th, A); of the noise only the shape counts."""
         self.check_steps(steps)

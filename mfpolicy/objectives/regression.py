@@ -80,7 +80,11 @@ class Regression(Objective):
         return rows.mean(), {"mse": residual.detach().square().mean()}
 
     def sample(
-        self, velocity: Velocity, noise: torch.Tensor, steps: int | None = None
+        self,
+        velocity: Velocity,
+        noise: torch.Tensor,
+        steps: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Returns the prediction (B, Th, A); only ``input_noise=random`` looks at the noise."""
         self.check_steps(steps)

@@ -148,7 +148,7 @@ class Policy(nn.Module):
                 f"noise must have shape (B, Th, A) = {shape}", received=tuple(noise.shape)
             )
         velocity = ConditionalVelocity(self.network, self.network.prepare(condition))
-        chunk = self.objective.sample(velocity, noise.to(condition), steps)
+        chunk = self.objective.sample(velocity, noise.to(condition), steps, generator)
         first = self.spec.n_obs_steps - 1
         executed = chunk[:, first : first + self.spec.n_action_steps]
         return self.normalizer.action.inverse(executed)

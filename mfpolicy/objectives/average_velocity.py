@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ class Draw:
         z: z_t = (1 − t) x + t e, (B, Th, A).
         r: (B,), start of the interval. t: (B,), its end.
         v: the (guided) conditional velocity e − x, (B, Th, A).
+        weight: (B,), of each row in the loss; None weighs all the same.
     """
 
     velocity: Velocity
@@ -40,6 +41,7 @@ class Draw:
     r: torch.Tensor
     t: torch.Tensor
     v: torch.Tensor
+    weight: torch.Tensor | None = None
 
 
 class LineRegression(Objective):
@@ -103,9 +105,36 @@ class LineRegression(Objective):
         x = actions
         e = torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)
         r, t = self.times(x, generator)
+        x, weight = self.ends(velocity, x, e, r, t)
         z = (1 - per_row(t, x)) * x + per_row(t, x) * e
-        velocity, v = self.guidance.apply(velocity, z, r, t, e - x, generator)
-        return Draw(velocity, z, r, t, v)
+        v = self.along(velocity, z, r, t, e - x)
+        velocity, v = self.guidance.apply(velocity, z, r, t, v, generator)
+        return Draw(velocity, z, r, t, v, weight)
+
+    def ends(
+        self,
+        velocity: Velocity,
+        x: torch.Tensor,
+        e: torch.Tensor,
+        r: torch.Tensor,
+        t: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Returns the data end (B, Th, A) of the line that starts in each e, and row weights (B,).
+
+        Here the demonstrated x, all weighing the same (None).
+        """
+        return x, None
+
+    def along(
+        self,
+        velocity: Velocity,
+        z: torch.Tensor,
+        r: torch.Tensor,
+        t: torch.Tensor,
+        v: torch.Tensor,
+    ) -> torch.Tensor:
+        """Returns the velocity (B, Th, A) that is learnt at z, before guidance; here the line's."""
+        return v
 
     def times(
         self, like: torch.Tensor, generator: torch.Generator | None = None
@@ -125,6 +154,7 @@ class LineRegression(Objective):
         target: torch.Tensor,
         factor: float | torch.Tensor = 1.0,
         evaluated: Evaluated | None = None,
+        weighting: Weighting | None = None,
     ) -> tuple[torch.Tensor, Diagnostics]:
         """Returns the weighted loss of u against ``target``, and diagnostics.
 
@@ -133,11 +163,13 @@ class LineRegression(Objective):
             target: (B, Th, A).
             factor: on each row's loss, a number or (B,).
             evaluated: what :meth:`evaluate` returned, where it was called before.
+            weighting: in place of the objective's own.
         """
         velocity = at.velocity
         u, features = evaluated if evaluated is not None else self.evaluate(at)
         residual = u - target
-        loss = (factor * self.weighting.loss(residual)).mean()
+        losses = factor * (weighting or self.weighting).loss(residual)
+        loss = (losses if at.weight is None else at.weight * losses).mean()
         diagnostics = _diagnostics(residual.detach(), at.r, at.t)
         if self.dispersive.active and isinstance(velocity, ConditionalVelocity):
             if self.dispersive.source == "encoder" and velocity.condition is not None:
@@ -157,22 +189,42 @@ def where_apart(
 ) -> torch.Tensor:
     """Returns ``rule(velocity, z, r, t, v)`` on the rows with r < t and v on the others.
 
-    A network is evaluated on the rows with r < t alone; a closed form, which cannot be split into
-    rows, on all of them.
-
     Args:
         rule: gives the target of rows, (B, Th, A).
         velocity: u.
         rows: z (B, Th, A), r (B,), t (B,), v (B, Th, A).
     """
     _, r, t, v = rows
+    return where_rows(r < t, rule, velocity, rows, otherwise=v)
+
+
+def where_rows(
+    mask: torch.Tensor,
+    rule: Callable[..., torch.Tensor],
+    velocity: Velocity,
+    rows: Sequence[torch.Tensor],
+    *,
+    otherwise: torch.Tensor,
+) -> torch.Tensor:
+    """Returns ``rule(velocity, *rows)`` on the rows in ``mask`` and ``otherwise`` on the others.
+
+    A network is evaluated on the rows in ``mask`` alone; a closed form, which cannot be split into
+    rows, on all of them.
+
+    Args:
+        mask: (B,) bool.
+        rule: gives (B, Th, A) for rows.
+        velocity: handed to ``rule``, of the same rows.
+        rows: tensors (B, …).
+        otherwise: (B, Th, A).
+    """
     if not isinstance(velocity, ConditionalVelocity):
-        return torch.where(per_row(r < t, v), rule(velocity, *rows), v)
-    apart = (r < t).nonzero()[:, 0]
-    if not len(apart):
-        return v
-    target = rule(velocity.rows(apart), *(value[apart] for value in rows))
-    return v.index_copy(0, apart, target)
+        return torch.where(per_row(mask, otherwise), rule(velocity, *rows), otherwise)
+    chosen = mask.nonzero()[:, 0]
+    if not len(chosen):
+        return otherwise
+    values = rule(velocity.rows(chosen), *(value[chosen] for value in rows))
+    return otherwise.index_copy(0, chosen, values)
 
 
 def _diagnostics(residual: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> Diagnostics:

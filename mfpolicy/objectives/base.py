@@ -7,6 +7,7 @@ import sys
 import torch
 
 from mfpolicy.errors import ConfigError
+from mfpolicy.objectives.teacher import TeacherOptions
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.registry import Registry
 
@@ -21,6 +22,7 @@ class Objective:
 
     Attributes:
         needs_null: the policy must learn a null condition (classifier-free guidance).
+        teacher: the policy that it learns from, where it learns from one.
         predicts: what the network's output means: ``average_velocity`` u(z, r, t), ``velocity``
             v(z, t) at r = t, ``endpoint``, of u(z, r, t) only r = 0 and r = t, or ``sample``,
             the clean chunk x itself.
@@ -31,10 +33,16 @@ class Objective:
     """
 
     needs_null: bool = False
+    teacher: TeacherOptions | None = None
     predicts: str = "average_velocity"
     progress: float = 0.0
     default_steps: int = 1
     step_choices: range = range(1, sys.maxsize)
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether :meth:`loss` asks for a teacher's velocity now."""
+        return self.teacher is not None
 
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None

@@ -25,6 +25,8 @@ class ConditionalVelocity:
         null: the same for the learned null condition, (1, F), or None without one.
         condition: the encoder's output (B, C), for regularisers on it.
         gap: (B, B) int64, steps between two rows' frames, −1 where they are of different episodes.
+        teacher: velocity of a teacher under the same observations, for objectives that learn from
+            one.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class ConditionalVelocity:
         null: torch.Tensor | None = None,
         condition: torch.Tensor | None = None,
         gap: torch.Tensor | None = None,
+        teacher: Velocity | None = None,
     ) -> None:
         self.network = network
         self.prepared = prepared
         self.null = null
         self.condition = condition
         self.gap = gap
+        self.teacher = teacher
 
     def __call__(self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Returns u (B, Th, A)."""
@@ -54,7 +58,10 @@ class ConditionalVelocity:
 
     def rows(self, index: torch.Tensor) -> ConditionalVelocity:
         """Returns the velocity of the rows ``index`` alone."""
-        return self._with(self.prepared[index])
+        chosen = self._with(self.prepared[index])
+        if isinstance(self.teacher, ConditionalVelocity):
+            chosen.teacher = self.teacher.rows(index)
+        return chosen
 
     def dropped(self, mask: torch.Tensor) -> ConditionalVelocity:
         """Returns the velocity whose rows in ``mask`` (B,) see the null condition."""
@@ -77,5 +84,10 @@ class ConditionalVelocity:
 
     def _with(self, prepared: torch.Tensor) -> ConditionalVelocity:
         return ConditionalVelocity(
-            self.network, prepared, null=self.null, condition=self.condition, gap=self.gap
+            self.network,
+            prepared,
+            null=self.null,
+            condition=self.condition,
+            gap=self.gap,
+            teacher=self.teacher,
         )

@@ -60,6 +60,7 @@ class Policy(nn.Module):
             if self.objective.needs_null
             else None
         )
+        self._teacher: tuple[Policy, ...] = ()  # in a tuple, it is none of the policy's own modules
 
     @property
     def device(self) -> torch.device:
@@ -69,19 +70,38 @@ class Policy(nn.Module):
     def loss(
         self, batch: Batch, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Returns the training loss of a batch in environment units, and diagnostics."""
+        """Returns the training loss of a batch in environment units, and diagnostics.
+
+        Raises:
+            ConfigError: the objective learns from a teacher, and :meth:`learn_from` gave none.
+        """
+        velocity = self.velocity(batch)
+        if self.objective.needs_teacher and self._teacher:
+            with torch.no_grad():
+                velocity.teacher = self._teacher[0].velocity(batch)
+        return self.objective.loss(velocity, self.normalizer.action(batch.action), generator)
+
+    def learn_from(self, teacher: Policy) -> None:
+        """Shows the objective the velocity of ``teacher`` in :meth:`loss`; the teacher is frozen.
+
+        It is neither trained nor saved with the policy, which needs it no more once it is trained.
+        Both must be on one device and normalise actions alike.
+        """
+        self._teacher = (teacher.eval().requires_grad_(False),)
+
+    def velocity(self, batch: Batch) -> ConditionalVelocity:
+        """Returns the network under the observations of a batch in environment units."""
         condition = self.encoder(
             self.normalizer.point_cloud(batch.point_cloud),
             self.normalizer.agent_pos(batch.agent_pos),
         )
-        velocity = ConditionalVelocity(
+        return ConditionalVelocity(
             self.network,
             self.network.prepare(condition),
             null=self.network.prepare(self.null) if self.null is not None else None,
             condition=condition,
             gap=_frame_gap(batch),
         )
-        return self.objective.loss(velocity, self.normalizer.action(batch.action), generator)
 
     @torch.no_grad()
     def predict(

@@ -6,11 +6,43 @@ tangent (dz, dr, dt) = (w, 0, 1).
 
 from __future__ import annotations
 
+import threading
+
 import torch
 from torch.autograd import forward_ad
 
 from mfpolicy.objectives.base import per_row
 from mfpolicy.objectives.velocity import Velocity
+
+
+class _SharedLevel:
+    """Forward mode's level, shared by the threads that are inside.
+
+    PyTorch has one level a process and refuses to enter it a second time. A tangent belongs to its
+    tensor, though, so threads that differentiate tensors of their own do not meet: the first one
+    in enters the level, the last one out leaves it. Within a thread a second level is refused as
+    PyTorch refuses it, since tangents of one level would be taken for those of the other.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside: set[int] = set()
+
+    def __enter__(self) -> None:
+        thread = threading.get_ident()
+        with self._lock:
+            if not self._inside or thread in self._inside:
+                forward_ad.enter_dual_level()
+            self._inside.add(thread)
+
+    def __exit__(self, *raised: object) -> None:
+        with self._lock:
+            self._inside.remove(threading.get_ident())
+            if not self._inside:
+                forward_ad.exit_dual_level()
+
+
+_LEVEL = _SharedLevel()
 
 
 def forward_derivative(
@@ -25,7 +57,7 @@ def forward_derivative(
         t: (B,).
         tangent: dz/dt, (B, Th, A).
     """
-    with forward_ad.dual_level():
+    with _LEVEL:
         u = velocity(
             forward_ad.make_dual(z, tangent), r, forward_ad.make_dual(t, torch.ones_like(t))
         )

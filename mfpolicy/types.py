@@ -39,6 +39,9 @@ class Batch:
         action: (B, Th, A) float32.
         episode: (B,) int64, the episode each row comes from.
         step: (B,) int64, the step of the row's last observation within its episode.
+        frame: (B, To) int64, the number of each observed frame within the training data. Windows
+            overlap, so a batch may hold a frame several times: equal numbers say so. None where
+            it is not known.
     """
 
     point_cloud: torch.Tensor
@@ -46,6 +49,7 @@ class Batch:
     action: torch.Tensor
     episode: torch.Tensor
     step: torch.Tensor
+    frame: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,7 @@ class WindowDataset:
             action=self._action[self._chunk[indices]],
             episode=self._episode[indices],
             step=self._step[indices],
+            frame=observed,
         )
 
     def arrays(self) -> Iterator[dict[str, torch.Tensor]]:

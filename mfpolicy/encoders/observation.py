@@ -24,9 +24,33 @@ class ObservationEncoder(nn.Module):
         self.state = state
         self.output_dim = n_obs_steps * (cloud.output_dim + state.output_dim)
 
-    def forward(self, point_cloud: torch.Tensor, agent_pos: torch.Tensor) -> torch.Tensor:
-        """(B, To, P, C) and (B, To, S), both normalised → condition (B, output_dim)."""
+    def forward(
+        self,
+        point_cloud: torch.Tensor,
+        agent_pos: torch.Tensor,
+        frame: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Returns the condition (B, output_dim).
+
+        Args:
+            point_cloud: (B, To, P, C), normalised.
+            agent_pos: (B, To, S), normalised.
+            frame: (B, To) int64 or None; equal numbers name the same frame, which is encoded once.
+        """
         batch = len(point_cloud)
-        clouds = self.cloud(point_cloud.flatten(0, 1))  # (B * To, cloud features)
-        states = self.state(agent_pos.flatten(0, 1))  # (B * To, state features)
-        return torch.cat([clouds, states], dim=-1).reshape(batch, -1)
+        clouds, states = point_cloud.flatten(0, 1), agent_pos.flatten(0, 1)  # (B * To, …)
+        if frame is None:
+            return self._encode(clouds, states).reshape(batch, -1)
+        unique, place = torch.unique(frame, return_inverse=True)
+        if len(unique) == frame.numel():
+            return self._encode(clouds, states).reshape(batch, -1)
+        place = place.flatten()  # (B * To,), each frame's number among the unique ones
+        one_of_each = place.new_empty(len(unique))
+        one_of_each[place] = torch.arange(len(place), device=place.device)
+        features = self._encode(clouds[one_of_each], states[one_of_each])
+        # index_select: its gradient adds up in a fixed order on a CPU, that of indexing does not.
+        return features.index_select(0, place).reshape(batch, -1)
+
+    def _encode(self, clouds: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """(F, P, C) and (F, S) → (F, cloud ⊕ state features)."""
+        return torch.cat([self.cloud(clouds), self.state(states)], dim=-1)

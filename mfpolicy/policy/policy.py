@@ -94,6 +94,7 @@ class Policy(nn.Module):
         condition = self.encoder(
             self.normalizer.point_cloud(batch.point_cloud),
             self.normalizer.agent_pos(batch.agent_pos),
+            batch.frame,
         )
         return ConditionalVelocity(
             self.network,

@@ -45,6 +45,24 @@ def test_shapes_and_types_of_a_batch(ten):
     assert set(types.values()) == {torch.float32, torch.int64}
 
 
+@pytest.mark.parametrize("budget", [90_000, 4 << 30])
+@pytest.mark.parametrize("episodes", [None, [4, 1]])
+def test_frames_have_one_number_wherever_they_are(ten, episodes, budget):
+    """Equal numbers, equal clouds and states; each chosen step is some frame, and one alone."""
+    windows = WindowDataset(ten, **SIZES, episodes=episodes, memory_budget_bytes=budget)
+    order = torch.randperm(len(windows), generator=torch.Generator().manual_seed(0))
+    batch = windows.batch(order)
+    clouds, states = batch.point_cloud.flatten(0, 1), batch.agent_pos.flatten(0, 1)
+    numbers = batch.frame.flatten()
+    unique, place = torch.unique(numbers, return_inverse=True)
+    assert len(unique) == len(windows) < len(numbers)
+    first = torch.empty_like(unique)
+    first[place] = torch.arange(len(place))
+    assert torch.equal(clouds, clouds[first][place])
+    assert torch.equal(states, states[first][place])
+    assert len(torch.unique(clouds[first].flatten(1), dim=0)) == len(windows)
+
+
 @pytest.mark.parametrize("points", [None, 5, 1])
 @pytest.mark.parametrize("episodes", [None, [8, 0, 3]])
 @pytest.mark.parametrize("budget", [100_000, 150_000, 4 << 30])
@@ -57,6 +75,7 @@ def test_streamed_and_loaded_batches_are_equal(ten, points, episodes, budget):
     order = torch.randperm(len(loaded), generator=torch.Generator().manual_seed(0))
     for indices in order.split(64):
         assert_equal_batches(loaded.batch(indices), streamed.batch(indices))
+        assert torch.equal(loaded.batch(indices).frame, streamed.batch(indices).frame)
 
 
 def bytes_of(windows):

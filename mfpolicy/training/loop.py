@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -29,6 +26,7 @@ from mfpolicy.training.logging import Sink
 from mfpolicy.training.randomness import BatchSampler, noise_generator
 from mfpolicy.training.run_folder import STATE
 from mfpolicy.training.schedule import ema_decay, learning_rate_factor
+from mfpolicy.training.stopping import stop_requested
 
 
 class Trainer:
@@ -76,7 +74,7 @@ class Trainer:
         mark, marked = time.perf_counter(), self.step
         saved = self.step
         last: dict[str, torch.Tensor] = {}
-        with _stop_requested() as stop:
+        with stop_requested() as stop:
             while self.step < options.steps and not stop.is_set():
                 last = self._one_step()
                 for name, value in last.items():
@@ -189,24 +187,3 @@ class Trainer:
                 self.optimizer.state[parameter] = {
                     key: value.to(parameter.device) for key, value in moments.items()
                 }
-
-
-@contextmanager
-def _stop_requested() -> Iterator[threading.Event]:
-    """Turns Ctrl-C and SIGTERM into an event; a second Ctrl-C stops at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def request(number: int, _frame: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -71,7 +71,7 @@ class WandbRun:
             config=run_config,
             mode="online" if online else "offline",
             resume="allow",
-            settings=wandb.Settings(silent=True, console="off"),
+            settings=wandb.Settings(silent=True, console="off", reinit="create_new"),
         )
 
     def write(self, metrics: Mapping[str, float]) -> None:

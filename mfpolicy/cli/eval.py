@@ -41,6 +41,7 @@ def run(words: Sequence[str]) -> int:
             workers=config.workers,
             device=str(check_device(config.device)),
             steps=config.steps,
+            noise_scale=config.noise_scale,
             videos=config.videos,
             name=config.name,
             progress=show_result,

@@ -184,13 +184,14 @@ class EvalConfig:
     workers: int | None
     device: str
     steps: int | None
+    noise_scale: float
     videos: bool
     name: str | None
 
     def __post_init__(self) -> None:
         _not_empty(run=self.run, task=self.task, name=self.name)
         _at_least(1, episodes=self.episodes, workers=self.workers, steps=self.steps)
-        _at_least(0, seed=self.seed)
+        _at_least(0, seed=self.seed, noise_scale=self.noise_scale)
         _known_device(self.device)
 
 

@@ -17,6 +17,8 @@ from mfpolicy.evaluation.run_folder import check_run, check_unseen, checkpoint_s
 from mfpolicy.evaluation.services import EpisodeService, MakeEnv
 from mfpolicy.evaluation.summary import EvalSummary, outcome_fields, read_summary
 from mfpolicy.evaluation.workers import WorkerPool, available_cores
+from mfpolicy.options import check_range
+from mfpolicy.policy.policy import MAX_NOISE_SCALE
 from mfpolicy.types import EpisodeResult
 
 ACCELERATOR_WORKERS = 4
@@ -35,6 +37,7 @@ def evaluate(
     workers: int | None = None,
     device: str = "cpu",
     steps: int | None = None,
+    noise_scale: float = 1.0,
     videos: bool = True,
     name: str | None = None,
     progress: Progress | None = None,
@@ -44,9 +47,9 @@ def evaluate(
     Episodes run in ``spawn`` processes; an episode depends on its seed alone, so neither their
     number nor the order changes a result. Each finished episode goes to ``episodes.jsonl`` at
     once. The same call again runs only the seeds that are missing. Settings that decide an
-    outcome (weights, task and its horizon, point-cloud recipe, first seed, NFE, device) are kept
-    beside it: under a ``name`` of yours other settings are refused, without a name they get a
-    fresh folder (``…-2``).
+    outcome (weights, task and its horizon, point-cloud recipe, first seed, NFE, noise scale,
+    device) are kept beside it: under a ``name`` of yours other settings are refused, without a
+    name they get a fresh folder (``…-2``).
 
     Args:
         run: folder of a trained policy.
@@ -58,6 +61,7 @@ def evaluate(
         workers: processes; by default one a core, at most four on an accelerator.
         device: torch device of the policy in each worker.
         steps: network evaluations a decision (NFE); None takes the objective's default.
+        noise_scale: factor on the policy's noise; 0 leaves its centre, and nothing to chance.
         videos: record a success and a failure, and draw the point cloud.
         name: folder name below ``run/eval``; by default made of task, seed and NFE.
         progress: called for each episode: at once for those on disk, then as each finishes.
@@ -72,13 +76,13 @@ def evaluate(
         ConfigError: an argument is out of range, or the objective cannot do so many steps.
     """
     run = Path(run)
-    _check_arguments(episodes, seed, workers, steps, name)
+    _check_arguments(episodes, seed, workers, steps, noise_scale, name)
     check_run(run)
     seeds = range(seed, seed + episodes)
     check_unseen(run, seeds)
     started = time.monotonic()
     workers = min(workers or _default_workers(device), episodes)
-    service = functools.partial(EpisodeService, run, make_env, device, steps)
+    service = functools.partial(EpisodeService, run, make_env, device, steps, noise_scale)
     with WorkerPool(service, workers, noun="seed") as pool:
         sha256 = weights_sha256(run)
         settings = {**pool.facts, "weights_sha256": sha256, "seed": seed}
@@ -101,6 +105,7 @@ def evaluate(
         checkpoint_step=checkpoint_step(run),
         weights_sha256=sha256,
         nfe=settings["nfe"],
+        noise_scale=noise_scale,
         device=settings["device"],
         new_episodes=new_episodes,
         **outcome_fields(results),
@@ -139,11 +144,18 @@ def _default_workers(device: str) -> int:
 def _default_name(evaluations: Path, settings: dict[str, Any]) -> str:
     task = settings["task"].rpartition("/")[2]
     base = f"{task}-seed{settings['seed']}-nfe{settings['nfe']}"
+    if "noise_scale" in settings:
+        base += f"-noise{settings['noise_scale']:g}"
     return fresh_name(evaluations, base, settings)
 
 
 def _check_arguments(
-    episodes: int, seed: int, workers: int | None, steps: int | None, name: str | None
+    episodes: int,
+    seed: int,
+    workers: int | None,
+    steps: int | None,
+    noise_scale: float,
+    name: str | None,
 ) -> None:
     minima = {
         "episodes": (episodes, 1),
@@ -154,6 +166,7 @@ def _check_arguments(
     for argument, (value, minimum) in minima.items():
         if value is not None and value < minimum:
             raise ConfigError(f"{argument} must be at least {minimum}", received=value)
+    check_range("noise_scale", noise_scale, 0, MAX_NOISE_SCALE)
     if name is not None and (name != Path(name).name or name.startswith(".") or not name):
         raise ConfigError(
             "name must be the name of one folder", received=name, remedy="leave out slashes"

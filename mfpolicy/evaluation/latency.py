@@ -39,7 +39,9 @@ class RolloutPolicy(Protocol):
         """Prepared observation to condition."""
         ...
 
-    def decode(self, condition: Any, /, *, steps: int, generator: torch.Generator) -> torch.Tensor:
+    def decode(
+        self, condition: Any, /, *, steps: int, generator: torch.Generator, noise_scale: float
+    ) -> torch.Tensor:
         """Condition to actions (B, Ta, A) in environment units."""
         ...
 
@@ -69,6 +71,7 @@ def decide(
     *,
     steps: int,
     generator: torch.Generator,
+    noise_scale: float = 1.0,
 ) -> Decision:
     """Asks the policy for one action chunk and times it.
 
@@ -81,6 +84,7 @@ def decide(
             and agent_pos (S,).
         steps: network evaluations (NFE).
         generator: source of the policy's noise, on the policy's device.
+        noise_scale: factor on that noise.
     """
     synchronize = _synchronizer(policy_device(policy))
     synchronize()
@@ -95,7 +99,9 @@ def decide(
     tick()
     condition = policy.encode(prepared)
     tick()
-    actions = policy.decode(condition, steps=steps, generator=generator)  # (1, Ta, A)
+    actions = policy.decode(  # (1, Ta, A)
+        condition, steps=steps, generator=generator, noise_scale=noise_scale
+    )
     tick()
     actions_host = actions[0].float().cpu().numpy()  # (Ta, A)
     tick()

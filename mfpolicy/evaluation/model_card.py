@@ -155,6 +155,8 @@ def _evaluate_again(spec: PolicySpec, summary: EvalSummary) -> str:
     words = [f"episodes={summary.episodes}", f"seed={summary.seeds[0]}"]
     if summary.nfe != objectives.build(**spec.objective).default_steps:
         words.append(f"steps={summary.nfe}")
+    if summary.noise_scale != 1:
+        words.append(f"noise_scale={summary.noise_scale:g}")
     if summary.task != spec.task:
         words.append(f"task={summary.task}")
     return " ".join(words)

@@ -72,7 +72,12 @@ def record_videos(
     if summary.new_episodes or not made:
         renderer = functools.partial(make_env, render_mode="rgb_array")
         service = functools.partial(
-            ReplayService, Path(summary.run), renderer, summary.device, summary.nfe
+            ReplayService,
+            Path(summary.run),
+            renderer,
+            summary.device,
+            summary.nfe,
+            summary.noise_scale,
         )
         with WorkerPool(service, 1, noun="the replay of seed") as pool:
             for _ in pool.run(replays):

@@ -79,6 +79,7 @@ def run_episode(
     seed: int,
     steps: int = 1,
     *,
+    noise_scale: float = 1.0,
     on_state: Callable[[int], None] | None = None,
 ) -> EpisodeResult:
     """Runs the episode of ``seed`` to its end and returns its record.
@@ -94,6 +95,7 @@ def run_episode(
         policy: the policy; ``policy.spec`` gives To and Ta.
         seed: seed of the environment and of the noise.
         steps: network evaluations a decision (NFE).
+        noise_scale: factor on the policy's noise; 0 leaves its centre.
         on_state: called with the number of steps taken, after the reset and after each step.
 
     Raises:
@@ -108,7 +110,9 @@ def run_episode(
     notify(0)
     done = False
     while not done:
-        decision = decide(policy, tuple(frames), steps=steps, generator=generator)
+        decision = decide(
+            policy, tuple(frames), steps=steps, generator=generator, noise_scale=noise_scale
+        )
         tally.add_latencies({"points": float(env.points_ms), **decision.latencies_ms})
         actions, outside = _executable(decision.actions, env)
         for index, action in enumerate(actions):

@@ -26,14 +26,23 @@ class EpisodeService:
         make_env: builds the environment.
         device: of the policy.
         steps: network evaluations a decision (NFE); None takes the objective's default.
+        noise_scale: factor on the policy's noise.
 
     Raises:
         RunError: the policy does not fit the environment.
         ConfigError: the policy's objective cannot do so many steps.
     """
 
-    def __init__(self, run: Path, make_env: MakeEnv, device: str, steps: int | None) -> None:
+    def __init__(
+        self,
+        run: Path,
+        make_env: MakeEnv,
+        device: str,
+        steps: int | None,
+        noise_scale: float = 1.0,
+    ) -> None:
         self.policy = load_policy(run, device)
+        self.noise_scale = noise_scale
         self.steps = self.policy.objective.check_steps(steps)
         self.env: Any = make_env()
         try:
@@ -50,10 +59,22 @@ class EpisodeService:
             "nfe": self.steps,
             "recipe": self.env.recipe.to_dict() if self.env.recipe else None,
         }
+        if noise_scale != 1:  # records without it are those of the noise as it is
+            self.facts["noise_scale"] = noise_scale
 
     def run(self, item: int) -> EpisodeResult:
         """Runs the episode of the seed ``item``."""
-        return run_episode(self.env, self.policy, item, self.steps)
+        return self._episode(item)
+
+    def _episode(self, seed: int, on_state: Callable[[int], None] | None = None) -> EpisodeResult:
+        return run_episode(
+            self.env,
+            self.policy,
+            seed,
+            self.steps,
+            noise_scale=self.noise_scale,
+            on_state=on_state,
+        )
 
     def close(self) -> None:
         """Frees the simulator."""
@@ -94,7 +115,7 @@ class ReplayService(EpisodeService):
                 if video.wants(step):
                     video.add(self.env.render())
 
-            result = run_episode(self.env, self.policy, item.record.seed, self.steps, on_state=film)
+            result = self._episode(item.record.seed, film)
             if _course(result) != _course(item.record):
                 raise RunError(
                     f"the replay of seed {result.seed} must take the course that was recorded",

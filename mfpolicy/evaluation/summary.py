@@ -40,6 +40,7 @@ class EvalSummary:
         wall_seconds: start of the workers included, videos left out.
         machine: what it ran on. packages: versions. date: UTC, ISO 8601, at the end. These and
             workers, threads and wall_seconds are those of the last call that ran an episode.
+        noise_scale: factor on the policy's noise.
     """
 
     name: str
@@ -65,6 +66,7 @@ class EvalSummary:
     packages: dict[str, str]
     date: str
     schema: int = SCHEMA
+    noise_scale: float = 1.0
 
     @property
     def folder(self) -> Path:

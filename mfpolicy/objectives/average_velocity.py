@@ -69,6 +69,7 @@ class LineRegression(Objective):
         self.guidance = parse_options(Guidance, guidance)
         self.dispersive = parse_options(Dispersive, dispersive)
         self.needs_null = self.guidance.needs_null
+        self.learns_score = not self.guidance.needs_null
 
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
@@ -182,6 +183,8 @@ class LineRegression(Objective):
 
 class AverageVelocityObjective(LineRegression):
     """Regression of u(z, r, t) on any interval; its target's mean is u itself, or tends to it."""
+
+    learns_flow_map = True
 
 
 def where_apart(

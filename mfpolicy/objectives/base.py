@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import torch
 
@@ -28,6 +29,11 @@ class Objective:
             the clean chunk x itself.
         progress: share of training that is done, in [0, 1]. The trainer sets it before every
             step, as a function of the step alone; curricula read it.
+        stochastic: :meth:`sample` depends on the noise it is given.
+        learns_flow_map: u(z, r, t) is learnt on every interval, as tilting needs.
+        learns_score: u(z, t, t) is the velocity of data and Gaussian noise on straight lines, so
+            that −(z + (1 − t) u) / t is the score of their marginal.
+        network_options: what the policy must build its network with, by option.
         default_steps: network evaluations of :meth:`sample` where none are asked for.
         step_choices: the numbers of network evaluations that :meth:`sample` can do.
     """
@@ -36,6 +42,10 @@ class Objective:
     teacher: TeacherOptions | None = None
     predicts: str = "average_velocity"
     progress: float = 0.0
+    stochastic: bool = True
+    learns_flow_map: bool = False
+    learns_score: bool = True
+    network_options: Mapping[str, bool] = {}
     default_steps: int = 1
     step_choices: range = range(1, sys.maxsize)
 
@@ -77,6 +87,20 @@ class Objective:
             ones = torch.ones(len(z), device=z.device, dtype=z.dtype)
             z = z - (t - r) * velocity(z, r * ones, t * ones)
         return z
+
+    def at_scale(self, velocity: Velocity, scale: float | None = None) -> Velocity:
+        """Returns the velocity at a guidance scale; None takes the objective's own.
+
+        Raises:
+            ConfigError: the network does not take the scale as an input.
+        """
+        if scale is not None:
+            raise ConfigError(
+                "guidance_scale needs an objective whose network takes it as an input",
+                received=scale,
+                remedy="train with objective=improved_meanflow objective.scale_input.active=true",
+            )
+        return velocity
 
     def check_steps(self, steps: int | None) -> int:
         """Returns ``steps``, or the default for None.

@@ -80,6 +80,7 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
     """
 
     predicts = "endpoint"
+    learns_flow_map = False
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class Mip(Objective):
     """
 
     predicts = "sample"
+    stochastic = False
     default_steps = 2
     step_choices = range(2, 3)
 

@@ -56,6 +56,7 @@ class Regression(Objective):
         check_choice("input_noise", input_noise, ("zero", "random"))
         self.norm = norm
         self.input_noise = input_noise
+        self.stochastic = input_noise == "random"
         self.weighting = parse_options(Weighting, weighting, {"power": 0.0})
         if norm == "l1" and self.weighting.power:
             raise ConfigError(

@@ -82,6 +82,8 @@ class Shortcut(AverageVelocityObjective):
         >>> loss, diagnostics = objective.loss(lambda z, r, t: 0 * z, torch.ones(8, 4, 2))
     """
 
+    learns_flow_map = False  # dyadic intervals alone
+
     def __init__(
         self,
         *,

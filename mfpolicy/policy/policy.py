@@ -13,10 +13,16 @@ from mfpolicy.data.normalizer import Normalizer
 from mfpolicy.encoders.observation import ObservationEncoder
 from mfpolicy.encoders.state import StateEncoder, StateOptions
 from mfpolicy.errors import ConfigError, ObservationError
+from mfpolicy.objectives.reward import Reward, best_of_chunks
+from mfpolicy.objectives.tilting import Tilting
 from mfpolicy.objectives.velocity import ConditionalVelocity
-from mfpolicy.options import parse_options
+from mfpolicy.options import check_range, parse_options
+from mfpolicy.policy.observation import checked_field
+from mfpolicy.policy.selection import candidates
 from mfpolicy.policy.spec import PolicySpec
 from mfpolicy.types import Batch, Observation
+
+MAX_NOISE_SCALE = 100.0
 
 
 class Policy(nn.Module):
@@ -48,13 +54,13 @@ class Policy(nn.Module):
         cloud = encoders.build(**encoder, point_dim=spec.point_dim)
         state = StateEncoder(state_options, state_dim=spec.state_dim)
         self.encoder = ObservationEncoder(cloud, state, n_obs_steps=spec.n_obs_steps)
+        self.objective = objectives.build(**_named("objective", spec.objective))
         self.network = networks.build(
-            **_named("network", spec.network),
+            **{**_named("network", spec.network), **self.objective.network_options},
             action_dim=spec.action_dim,
             horizon=spec.horizon,
             condition_dim=self.encoder.output_dim,
         )
-        self.objective = objectives.build(**_named("objective", spec.objective))
         self.null = (
             nn.Parameter(torch.zeros(1, self.encoder.output_dim))
             if self.objective.needs_null
@@ -111,7 +117,12 @@ class Policy(nn.Module):
         *,
         steps: int | None = None,
         noise: torch.Tensor | None = None,
+        noise_scale: float = 1.0,
         generator: torch.Generator | None = None,
+        guidance_scale: float | None = None,
+        best_of: int = 1,
+        reward: Reward | None = None,
+        tilting: Tilting | None = None,
     ) -> torch.Tensor:
         """Turns an observation into an action chunk.
 
@@ -120,29 +131,44 @@ class Policy(nn.Module):
                 (B, To, S), numpy or torch.
             steps: number of network evaluations (NFE); None takes the objective's default, 1 for
                 one-step objectives.
-            noise: (B, Th, A) standard normal noise; the same noise gives the same actions.
+            noise: (B, Th, A) standard normal noise, (B, N, Th, A) for N candidates; the same
+                noise gives the same actions, unless sampler or tilting draw more of it.
+            noise_scale: factor on the noise; 0 leaves its centre, and nothing to chance.
             generator: draws the noise where none is given.
+            guidance_scale: w of a network that takes it as an input; None takes the objective's.
+            best_of: N; of N chunks for each observation, evaluated in one batch with the encoder
+                run once, the one with the highest reward is returned.
+            reward: of candidates (B, N, Ta, A) in the environment's units → (B, N).
+            tilting: in place of ``best_of``, draws a chunk of p(x) e^reward.
 
         Returns:
             Actions (B, Ta, A) in the environment's units, on the policy's device.
 
         Raises:
             ObservationError: a key is missing, a shape does not fit, or a value is not finite.
-            ConfigError: the objective cannot sample with so many steps.
+            ConfigError: the objective cannot sample so, options do not go together, or the
+                reward is not finite or of another shape.
         """
-        condition = self.encode(self.prepare(observation))
-        return self.decode(condition, steps=steps, noise=noise, generator=generator)
+        return self.decode(
+            self.encode(self.prepare(observation)),
+            steps=steps,
+            noise=noise,
+            noise_scale=noise_scale,
+            generator=generator,
+            guidance_scale=guidance_scale,
+            best_of=best_of,
+            reward=reward,
+            tilting=tilting,
+        )
 
     @torch.no_grad()
     def prepare(self, observation: Observation | Mapping[str, Any]) -> Observation:
         """Checks an observation, moves it to the policy's device and normalises it."""
         spec = self.spec
-        cloud = self._checked(
-            observation, "point_cloud", (None, spec.n_obs_steps, spec.points, spec.point_dim)
-        )
-        state = self._checked(
-            observation, "agent_pos", (len(cloud), spec.n_obs_steps, spec.state_dim)
-        )
+        sizes = (None, spec.n_obs_steps, spec.points, spec.point_dim)
+        cloud = checked_field(observation, "point_cloud", sizes, self.device)
+        sizes = (len(cloud), spec.n_obs_steps, spec.state_dim)
+        state = checked_field(observation, "agent_pos", sizes, self.device)
         return Observation(self.normalizer.point_cloud(cloud), self.normalizer.agent_pos(state))
 
     @torch.no_grad()
@@ -157,69 +183,56 @@ class Policy(nn.Module):
         *,
         steps: int | None = None,
         noise: torch.Tensor | None = None,
+        noise_scale: float = 1.0,
         generator: torch.Generator | None = None,
+        guidance_scale: float | None = None,
+        best_of: int = 1,
+        reward: Reward | None = None,
+        tilting: Tilting | None = None,
     ) -> torch.Tensor:
         """Turns a condition (B, C) into actions (B, Ta, A); arguments as in :meth:`predict`."""
-        shape = (len(condition), self.spec.horizon, self.spec.action_dim)
+        check_range("noise_scale", noise_scale, 0, MAX_NOISE_SCALE)
+        count = candidates(
+            self.objective, steps=steps, best_of=best_of, reward=reward, tilting=tilting
+        )
+        e = noise_scale * self._noise(condition, noise, generator, count)  # (B, N, Th, A)
+        velocity = ConditionalVelocity(self.network, self.network.prepare(condition))
+        if count > 1:
+            rows = torch.arange(len(condition), device=condition.device)
+            velocity = velocity.rows(rows.repeat_interleave(count))
+        steered = self.objective.at_scale(velocity, guidance_scale)
+        if tilting is not None and reward is not None:
+            chunk = tilting.sample(steered, e, lambda z: reward(self._executed(z)), generator)
+            return self._executed(chunk)
+        chunks = self.objective.sample(steered, e.flatten(0, 1), steps, generator)
+        actions = self._executed(chunks).unflatten(0, e.shape[:2])  # (B, N, Ta, A)
+        return actions[:, 0] if reward is None else best_of_chunks(actions, reward)
+
+    def _noise(
+        self,
+        condition: torch.Tensor,
+        noise: torch.Tensor | None,
+        generator: torch.Generator | None,
+        count: int,
+    ) -> torch.Tensor:
+        """The noise that was given, or drawn, (B, N, Th, A)."""
+        shape = (len(condition), count, self.spec.horizon, self.spec.action_dim)
         if noise is None:
             device = generator.device if generator is not None else condition.device
             noise = torch.randn(shape, device=device, generator=generator)
+        if count == 1 and noise.ndim == 3:
+            noise = noise[:, None]
         if tuple(noise.shape) != shape:
-            raise ObservationError(
-                f"noise must have shape (B, Th, A) = {shape}", received=tuple(noise.shape)
-            )
-        velocity = ConditionalVelocity(self.network, self.network.prepare(condition))
-        chunk = self.objective.sample(velocity, noise.to(condition), steps, generator)
+            plain = f"(B, Th, A) = {(shape[0], *shape[2:])}"
+            wanted = plain if count == 1 else f"(B, N, Th, A) = {shape}"
+            raise ObservationError(f"noise must have shape {wanted}", received=tuple(noise.shape))
+        return noise.to(condition)
+
+    def _executed(self, chunks: torch.Tensor) -> torch.Tensor:
+        """The executed part of normalised chunks (…, Th, A) in the environment's units."""
         first = self.spec.n_obs_steps - 1
-        executed = chunk[:, first : first + self.spec.n_action_steps]
+        executed = chunks[..., first : first + self.spec.n_action_steps, :]
         return self.normalizer.action.inverse(executed)
-
-    def _checked(
-        self,
-        observation: Observation | Mapping[str, Any],
-        key: str,
-        shape: tuple[int | None, ...],
-    ) -> torch.Tensor:
-        fields = observation if isinstance(observation, Mapping) else vars(observation)
-        if key not in fields:
-            raise ObservationError(
-                f"an observation must have the key {key!r}", received=sorted(fields)
-            )
-        try:
-            value = torch.as_tensor(fields[key])
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ObservationError(
-                f"{key} must be an array of numbers", received=type(fields[key]).__name__
-            ) from error
-        fits = value.ndim == len(shape) and all(
-            want in (None, got) for want, got in zip(shape, value.shape, strict=True)
-        )
-        if not fits or not value.numel():
-            raise ObservationError(
-                _shape_rule(key, shape), received=tuple(value.shape), remedy=_REMEDY[key]
-            )
-        value = value.to(self.device, torch.float32)
-        if not bool(torch.isfinite(value).all()):
-            bad = int((~torch.isfinite(value)).sum())
-            raise ObservationError(
-                f"{key} must be finite",
-                received=f"{bad} NaN or infinite values",
-                remedy="drop the frame, or the points, before the policy sees them",
-            )
-        return value
-
-
-_REMEDY = {
-    "point_cloud": "crop and sample each cloud with mfpolicy.pointcloud.sample, stack the last To "
-    "frames, and add a batch axis",
-    "agent_pos": "stack the states of the last To frames and add a batch axis",
-}
-
-
-def _shape_rule(key: str, shape: tuple[int | None, ...]) -> str:
-    names = ("B", "To", "P", "C") if key == "point_cloud" else ("B", "To", "S")
-    sizes = ", ".join("any" if size is None else str(size) for size in shape)
-    return f"{key} must have shape ({', '.join(names)}) = ({sizes})"
 
 
 def _named(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:

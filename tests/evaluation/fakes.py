@@ -150,10 +150,15 @@ class ReactivePolicy(torch.nn.Module):
         return torch.sin(prepared.cumsum(dim=1))
 
     def decode(
-        self, condition: torch.Tensor, *, steps: int, generator: torch.Generator
+        self,
+        condition: torch.Tensor,
+        *,
+        steps: int,
+        generator: torch.Generator,
+        noise_scale: float = 1.0,
     ) -> torch.Tensor:
         shape = (1, self.spec.n_action_steps, self.action_dim)
-        noise = torch.randn(shape, generator=generator)
+        noise = noise_scale * torch.randn(shape, generator=generator)
         return self.scale * (condition.mean() + noise) / steps + self.poison
 
 

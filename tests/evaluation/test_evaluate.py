@@ -128,6 +128,33 @@ def test_other_settings_under_the_same_name_are_refused(run, one_worker):
     assert (one_worker.folder / "episodes.jsonl").read_bytes() == before
 
 
+def test_another_scale_of_the_noise_is_another_evaluation(run, one_worker, tmp_path):
+    noisy, run = records(run, "one-worker"), shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(run / "eval")
+    still = evaluate(run, ReachEnv, episodes=2, workers=1, noise_scale=0.0)
+    assert (still.name, still.noise_scale) == ("reach-seed10000-nfe1-noise0", 0)
+    assert len(list((run / "videos").glob(f"{still.name}-*.mp4"))) > 0  # replayed without noise
+    policy, env = load_policy(run), ReachEnv()
+    for seed, recorded in records(run, still.name).items():
+        again = run_episode(env, policy, seed, noise_scale=0.0)
+        assert recorded["episode_return"] == pytest.approx(again.episode_return, rel=1e-5)
+        assert recorded["episode_return"] != noisy[seed]["episode_return"]
+    assert "noise_scale=0" in (run / "README.md").read_text()
+    with pytest.raises(RunError, match=r"noise_scale: 0\.0 recorded, 0\.5 wanted"):
+        evaluate_plainly(run, workers=1, name=still.name, noise_scale=0.5)
+    with pytest.raises(ConfigError, match="noise_scale must be in"):
+        evaluate_plainly(run, noise_scale=-1.0)
+
+
+def test_no_steps_are_the_objectives_own(tmp_path):
+    run = write_run(tmp_path / "reach", objective={"name": "flow_matching", "inference_steps": 3})
+    default = evaluate_plainly(run, workers=1, episodes=2)
+    assert default.nfe == 3
+    assert evaluate_plainly(run, workers=1, episodes=2, steps=3).new_episodes == 0
+    evaluate_plainly(run, workers=1, episodes=2, steps=3, name="told")
+    assert records(run, "told") == records(run, default.name)
+
+
 def test_other_weights_get_a_fresh_folder_without_a_name(tmp_path):
     run = write_run(tmp_path / "reach")
     first = evaluate_plainly(run, workers=1, episodes=1)

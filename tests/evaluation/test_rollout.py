@@ -56,6 +56,20 @@ def test_same_seed_same_episode_and_other_seed_another():
     assert first.episode_return != other.episode_return
 
 
+def test_without_noise_the_seed_decides_the_environment_alone():
+    class SameStart(ReachEnv):
+        def reset(self, *, seed=None):
+            return super().reset(seed=0)
+
+    def actions(seed, noise_scale):
+        env = SameStart()
+        run_episode(env, ReactivePolicy(), seed, noise_scale=noise_scale)
+        return np.array(env.actions)
+
+    assert np.array_equal(actions(1, 0.0), actions(2, 0.0))
+    assert not np.array_equal(actions(1, 0.0), actions(1, 0.5))
+
+
 def test_noise_follows_the_seed_even_where_the_environment_is_the_same():
     class SameStart(ReachEnv):
         def reset(self, *, seed=None):
@@ -145,9 +159,9 @@ def test_each_stage_times_its_own_work():
             deadline(4.0)
             return super().encode(prepared)
 
-        def decode(self, condition, *, steps, generator):
+        def decode(self, condition, **how):
             deadline(9.0)
-            return super().decode(condition, steps=steps, generator=generator)
+            return super().decode(condition, **how)
 
     def deadline(milliseconds):
         time.sleep(milliseconds / 1e3)

@@ -10,6 +10,7 @@ from mfpolicy.config.schema import (
     PresetConfig,
     TrainConfig,
     TrainingConfig,
+    ValidationConfig,
 )
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PresetConfig",
     "TrainConfig",
     "TrainingConfig",
+    "ValidationConfig",
     "compose",
     "compose_preset",
     "from_mapping",

@@ -34,8 +34,9 @@ def from_mapping(schema: type[C], values: Mapping[str, Any], *, path: str = "") 
 
     Example:
         >>> from mfpolicy.config import LoggingConfig
-        >>> from_mapping(LoggingConfig, {"wandb": "offline", "project": "p", "progress": True})
-        LoggingConfig(wandb='offline', project='p', progress=True)
+        >>> values = {"wandb": "offline", "project": "p", "progress": True, "tensorboard": False}
+        >>> from_mapping(LoggingConfig, values).wandb
+        'offline'
     """
     hints = typing.get_type_hints(schema)
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, schema))}

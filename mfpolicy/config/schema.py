@@ -9,7 +9,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from mfpolicy.config.budget import parse_budget
 from mfpolicy.errors import ConfigError
+
+PRECISIONS = ("float32", "bfloat16")
 
 
 def _at_least(minimum: float, **values: float | None) -> None:
@@ -92,16 +95,21 @@ class TrainingConfig:
     betas: tuple[float, float]
     weight_decay: float
     warmup_steps: int
+    ema_share: float | None
     ema_power: float
     ema_max_decay: float
     grad_clip_norm: float
+    max_loss: float
+    micro_batches: int | None
+    precision: str
+    compile: bool
     checkpoint_every: int
     log_every: int
 
     def __post_init__(self) -> None:
-        whole = ("steps", "batch_size", "checkpoint_every", "log_every")
+        whole = ("steps", "batch_size", "micro_batches", "checkpoint_every", "log_every")
         _at_least(1, **{f"training.{name}": getattr(self, name) for name in whole})
-        positive = ("learning_rate", "ema_power", "grad_clip_norm")
+        positive = ("learning_rate", "ema_power", "grad_clip_norm", "max_loss")
         _above_zero(**{f"training.{name}": getattr(self, name) for name in positive})
         not_negative = ("weight_decay", "warmup_steps")
         _at_least(0, **{f"training.{name}": getattr(self, name) for name in not_negative})
@@ -110,6 +118,34 @@ class TrainingConfig:
                 raise ConfigError(
                     "training.betas and training.ema_max_decay must lie in [0, 1)", received=decay
                 )
+        if self.ema_share is not None and not 0 < self.ema_share <= 1:
+            raise ConfigError("training.ema_share must lie in (0, 1]", received=self.ema_share)
+        if self.precision not in PRECISIONS:
+            raise ConfigError(
+                "training.precision must be one of " + ", ".join(PRECISIONS),
+                received=self.precision,
+            )
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Held-out episodes: how many, how often to measure on them, how long to be patient."""
+
+    episodes: int
+    every: int
+    patience: int | None
+
+    def __post_init__(self) -> None:
+        _at_least(0, **{"validation.episodes": self.episodes})
+        whole = ("every", "patience")
+        _at_least(1, **{f"validation.{name}": getattr(self, name) for name in whole})
+        if self.patience is not None and not self.episodes:
+            raise ConfigError(
+                "validation.patience needs held-out episodes: a run must never stop by what it "
+                "is trained or tested on",
+                received=self.patience,
+                remedy="set validation.episodes, or leave validation.patience at null",
+            )
 
 
 @dataclass(frozen=True)
@@ -119,6 +155,7 @@ class LoggingConfig:
     wandb: str
     project: str
     progress: bool
+    tensorboard: bool
 
     def __post_init__(self) -> None:
         modes = ("auto", "offline", "disabled")
@@ -163,7 +200,9 @@ class TrainConfig(PresetConfig):
     seed: int
     device: str
     resume: bool
+    budget: str | None
     training: TrainingConfig
+    validation: ValidationConfig
     logging: LoggingConfig
 
     def __post_init__(self) -> None:
@@ -171,6 +210,8 @@ class TrainConfig(PresetConfig):
         _not_empty(task=self.task, data=self.data, out=self.out)
         _at_least(0, seed=self.seed)
         _known_device(self.device)
+        if self.budget is not None:
+            parse_budget(self.budget)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,13 @@ class TrainingState:
         step: optimizer steps done.
         tensors: weights, averages and optimizer moments by prefixed name.
         fingerprint: of the data it was trained on.
+        numbers: seconds trained, and what else a resume takes up, by name.
     """
 
     step: int
     tensors: dict[str, torch.Tensor]
     fingerprint: str
+    numbers: dict[str, float] = field(default_factory=dict)
 
 
 def save_state(folder: Path, state: TrainingState) -> Path:
@@ -49,7 +51,12 @@ def save_state(folder: Path, state: TrainingState) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{state.step:08d}.safetensors"
     temporary = folder / f".{path.name}.writing"
-    metadata = {_META: json.dumps({"step": state.step, "fingerprint": state.fingerprint})}
+    facts = {
+        "step": state.step,
+        "fingerprint": state.fingerprint,
+        "numbers": state.numbers,
+    }
+    metadata = {_META: json.dumps(facts)}
     try:
         save_file(state.tensors, temporary, metadata=metadata)
         _sync(temporary)
@@ -80,6 +87,11 @@ def load_state(folder: Path) -> TrainingState | None:
     return None
 
 
+def newest_state(folder: Path) -> Path | None:
+    """Returns the newest checkpoint's file, None where there is none."""
+    return next(iter(_files(folder)), None)
+
+
 def flatten(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Returns the tensors under ``prefix/name``, copied to the CPU."""
     return {
@@ -108,7 +120,7 @@ def _read(path: Path) -> TrainingState:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise RunError(f"{path} must be a whole checkpoint", received=repr(error)) from error
-    return TrainingState(meta["step"], tensors, meta["fingerprint"])
+    return TrainingState(meta["step"], tensors, meta["fingerprint"], meta.get("numbers", {}))
 
 
 def _sync(path: Path) -> None:

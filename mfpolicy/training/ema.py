@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Ema:
@@ -31,8 +32,7 @@ class Ema:
     @torch.no_grad()
     def update(self, *, decay: float) -> None:
         """Average ← decay · average + (1 − decay) · parameter."""
-        for average, parameter in zip(self.averages, self.parameters, strict=True):
-            average.lerp_(parameter, 1 - decay)
+        get_ema_multi_avg_fn(decay)(self.averages, self.parameters, None)
 
     def state(self) -> dict[str, torch.Tensor]:
         """The module's state dict with averaged parameters."""

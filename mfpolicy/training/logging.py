@@ -1,4 +1,4 @@
-"""Where training progress goes: metrics.jsonl always, a progress bar, wandb without an account."""
+"""Where training progress goes: metrics.jsonl always, the terminal, wandb, TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mfpolicy.config.schema import LoggingConfig
+from mfpolicy.errors import BackendError
 
 METRICS = "metrics.jsonl"
 
@@ -83,10 +84,44 @@ class WandbRun:
         self._run.finish()
 
 
+class TensorBoardLog:
+    """Writes event files that ``tensorboard --logdir`` shows; a resumed run goes on in them.
+
+    Args:
+        folder: the run folder; the files lie in its ``tensorboard/``.
+        resume_step: points after this step are hidden: the steps are about to be redone.
+
+    Raises:
+        BackendError: tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path, *, resume_step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise BackendError(
+                "logging.tensorboard needs the tensorboard package",
+                remedy="pip install 'mfpolicy[tensorboard]'",
+            ) from error
+        purge = resume_step + 1 if resume_step else None
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
+
+    def write(self, metrics: Mapping[str, float]) -> None:
+        """Adds one point to every curve."""
+        step = int(metrics["step"])
+        for name, value in metrics.items():
+            if name != "step":
+                self._writer.add_scalar(f"train/{name}", value, step)
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self._writer.close()
+
+
 class ProgressBar:
     """Steps done with loss, samples per second and remaining time, on a terminal's stderr."""
 
-    def __init__(self, steps: int, *, start: int) -> None:
+    def __init__(self, steps: int | None, *, start: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as Remaining
@@ -121,13 +156,31 @@ class ProgressBar:
 
 @contextmanager
 def sinks(
-    config: LoggingConfig, folder: Path, *, steps: int, start: int, run_config: dict[str, Any]
+    config: LoggingConfig,
+    folder: Path,
+    *,
+    steps: int | None,
+    start: int,
+    run_config: dict[str, Any],
 ) -> Iterator[list[Sink]]:
-    """Opens what the configuration asks for and closes it whatever happens."""
+    """Opens what the configuration asks for and closes it whatever happens.
+
+    Args:
+        config: what to open.
+        folder: the run folder.
+        steps: of the run, None where its end is a time.
+        start: step that the run goes on from.
+        run_config: shown by wandb.
+
+    Raises:
+        BackendError: a package is not installed.
+    """
     opened: list[Any] = [MetricsFile(folder / METRICS, resume_step=start)]
     try:
         if config.wandb != "disabled":
             opened.append(WandbRun(config, folder, run_config))
+        if config.tensorboard:
+            opened.append(TensorBoardLog(folder, resume_step=start))
         if config.progress and sys.stderr.isatty():
             opened.append(ProgressBar(steps, start=start))
         yield opened

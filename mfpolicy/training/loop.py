@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,15 +18,20 @@ from mfpolicy.training.checkpoint import (
     TrainingState,
     flatten,
     load_state,
+    newest_state,
     save_state,
     unflatten,
 )
+from mfpolicy.training.distributed import World
+from mfpolicy.training.divergence import first_diverged, stop_diverged
 from mfpolicy.training.ema import Ema
+from mfpolicy.training.heldout import METRIC, Heldout
 from mfpolicy.training.logging import Sink
-from mfpolicy.training.randomness import BatchSampler, noise_generator
+from mfpolicy.training.progress import Progress
 from mfpolicy.training.run_folder import STATE
-from mfpolicy.training.schedule import ema_decay, learning_rate_factor
+from mfpolicy.training.schedule import ema_decay
 from mfpolicy.training.stopping import stop_requested
+from mfpolicy.training.update import Update
 
 
 class Trainer:
@@ -40,58 +45,64 @@ class Trainer:
         windows: the data, on the same device.
         config: the run's configuration.
         fingerprint: of the data, kept with every checkpoint.
+        heldout: windows that are measured and not trained on.
+        world: this process among those that train together.
+
+    Attributes:
+        step: optimizer steps done.
+        interrupted: a signal ended the run before its budget was spent.
+        stopped_early: the held-out error ended it.
     """
 
     def __init__(
-        self, policy: Policy, windows: WindowDataset, config: TrainConfig, *, fingerprint: str
+        self,
+        policy: Policy,
+        windows: WindowDataset,
+        config: TrainConfig,
+        *,
+        fingerprint: str,
+        heldout: WindowDataset | None = None,
+        world: World | None = None,
     ) -> None:
         self.policy = policy
         self.windows = windows
         self.config = config
         self.fingerprint = fingerprint
-        options = config.training
-        self.sampler = BatchSampler(len(windows), batch_size=options.batch_size, seed=config.seed)
-        self.optimizer = torch.optim.AdamW(
-            policy.parameters(),
-            lr=options.learning_rate,
-            betas=options.betas,
-            weight_decay=options.weight_decay,
-            fused=True,
-        )
+        self.world = world if world is not None else World()
+        self.update = Update(policy, windows, config, self.world)
         self.ema = Ema(policy)
+        self.progress = Progress(config, windows=len(windows))
+        self.heldout: Heldout | None = None
+        if heldout is not None:
+            self.heldout = Heldout(policy, heldout, config.validation, seed=config.seed)
         self.step = 0
         self.last_loss: float | None = None
-        self.interrupted = False
+        self.interrupted = self.stopped_early = False
+        self._window: dict[str, list[torch.Tensor]] = defaultdict(list)
+        self._error: float | None = None
 
     def run(self, folder: Path, sinks: Sequence[Sink]) -> None:
-        """Trains to the last step, or to a Ctrl-C or SIGTERM; saves either way.
+        """Trains until the budget is spent, or to a Ctrl-C or SIGTERM; saves either way.
 
         Raises:
-            RunError: the loss is not finite.
+            RunError: the loss is not finite, or has exploded.
         """
         options = self.config.training
-        window: dict[str, list[torch.Tensor]] = defaultdict(list)
-        mark, marked = time.perf_counter(), self.step
         saved = self.step
-        last: dict[str, torch.Tensor] = {}
+        self.progress.start()
+        mark, marked = time.perf_counter(), self.step
         with stop_requested() as stop:
-            while self.step < options.steps and not stop.is_set():
-                last = self._one_step()
-                for name, value in last.items():
-                    window[name].append(value)
-                if self.step % options.log_every == 0 or self.step == options.steps:
-                    seconds = time.perf_counter() - mark
-                    rate = (self.step - marked) * options.batch_size / seconds
-                    self._log(window, rate, sinks, folder)
-                    window.clear()
-                    mark, marked = time.perf_counter(), self.step
+            while not self._ends(stop):
+                self._one_step()
+                if self.step % options.log_every == 0:
+                    mark, marked = self._log(mark, marked, sinks, folder)
                 if self.step % options.checkpoint_every == 0:
-                    self._require_finite(last, folder)
                     saved = self._save(folder)
-            self.interrupted = self.step < options.steps
+            if not self.interrupted and self._window:
+                self._log(mark, marked, sinks, folder)
             if saved != self.step or not (folder / "model.safetensors").is_file():
-                self._require_finite(last, folder)
                 self._save(folder)
+            self.world.wait()
 
     def restore(self, folder: Path) -> None:
         """Takes up the newest whole checkpoint of the run folder, if there is one.
@@ -112,67 +123,90 @@ class Trainer:
         self.ema.load(unflatten("ema", state.tensors))
         self._restore_optimizer(state.tensors)
         self.step = state.step
+        self.progress.resume_at(state.numbers.get("seconds", 0.0))
+        if self.heldout is not None:
+            self.heldout.restore(state.numbers)
 
-    def _one_step(self) -> dict[str, torch.Tensor]:
+    def _ends(self, stop: threading.Event) -> bool:
+        """Whether no further step follows, and why."""
+        asked, self._seconds = self.world.agree(stop=stop.is_set(), seconds=self.progress.seconds)
+        over = self.progress.is_over(self.step, self._seconds)
+        self.stopped_early = not over and self.heldout is not None and self.heldout.is_stale
+        self.interrupted = asked and not over and not self.stopped_early
+        return over or asked or self.stopped_early
+
+    def _one_step(self) -> None:
         options = self.config.training
-        generator = noise_generator(self.config.seed, self.step, self.policy.device)
-        batch = self.windows.batch(self.sampler.rows(self.step))
-        self.policy.objective.progress = self.step / options.steps
-        loss, diagnostics = self.policy.loss(batch, generator)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), options.grad_clip_norm)
-        factor = learning_rate_factor(
-            self.step, steps=options.steps, warmup_steps=options.warmup_steps
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = options.learning_rate * factor
-        self.optimizer.step()
+        total_steps = self.progress.total_steps(self.step, self._seconds)
+        for name, value in self.update(self.step, total_steps=total_steps).items():
+            self._window[name].append(value)
         self.step += 1
-        decay = ema_decay(self.step, power=options.ema_power, max_decay=options.ema_max_decay)
+        decay = ema_decay(
+            self.step,
+            power=options.ema_power,
+            max_decay=options.ema_max_decay,
+            share=options.ema_share,
+        )
         self.ema.update(decay=decay)
-        return {"loss": loss.detach(), "grad_norm": norm, **diagnostics}
+        if self.heldout is not None and self.heldout.is_due(self.step):
+            error = self.heldout.measure(self.ema.state()) if self.world.leads else 0.0
+            self._error = self.world.from_lead(error)
+            self.heldout.note(self._error)
 
     def _log(
-        self,
-        window: dict[str, list[torch.Tensor]],
-        rate: float,
-        sinks: Sequence[Sink],
-        folder: Path,
-    ) -> None:
-        metrics = {name: float(torch.stack(values).mean()) for name, values in window.items()}
-        self.last_loss = metrics["loss"]
-        lr = self.optimizer.param_groups[0]["lr"]
-        line = {"step": self.step, **metrics, "learning_rate": lr, "samples_per_s": round(rate, 1)}
+        self, mark: float, marked: int, sinks: Sequence[Sink], folder: Path
+    ) -> tuple[float, int]:
+        """Writes the means since the last line; returns when and at which step that was."""
+        rate = (self.step - marked) * self.config.training.batch_size
+        rate /= time.perf_counter() - mark
+        means = {n: float(torch.stack(values).mean()) for n, values in self._window.items()}
+        means = self.world.mean(means)
+        self.last_loss = means["loss"]
+        lr = self.update.optimizer.param_groups[0]["lr"]
+        line = {"step": self.step, **means, "learning_rate": lr, "samples_per_s": round(rate, 1)}
+        if self._error is not None:
+            line[METRIC], self._error = self._error, None
         for sink in sinks:
             sink.write(line)
-        self._require_finite(metrics, folder)
+        self._stop_if_diverged(folder)
+        self._window.clear()
+        return time.perf_counter(), self.step
 
-    def _require_finite(self, metrics: Mapping[str, float | torch.Tensor], folder: Path) -> None:
+    def _stop_if_diverged(self, folder: Path) -> None:
         """Refuses to go on from a step that diverged, and to save over a good checkpoint."""
-        metrics = {name: float(value) for name, value in metrics.items()}
-        if not all(math.isfinite(metrics.get(name, 0.0)) for name in ("loss", "grad_norm")):
-            raise RunError(
-                f"the loss must stay finite; at step {self.step} it was not",
-                received=metrics,
-                remedy="lower training.learning_rate; the last good checkpoint is in "
-                f"{folder / STATE}",
-            )
+        found = first_diverged(self._window, max_loss=self.config.training.max_loss)
+        if found is None:
+            return
+        place, metrics = found
+        step = self.step - len(self._window["loss"]) + place
+        stop_diverged(
+            folder,
+            step=step + 1,
+            metrics=metrics,
+            batch=self.update.batch_of(step),
+            checkpoint=newest_state(folder / STATE),
+        )
 
     def _save(self, folder: Path) -> int:
+        self._stop_if_diverged(folder)
+        if not self.world.leads:
+            return self.step
+        numbers = {"seconds": self.progress.seconds}
+        if self.heldout is not None:
+            numbers |= self.heldout.to_numbers()
         tensors = {
             **flatten("policy", self.policy.state_dict()),
             **flatten("ema", dict(zip(self.ema.names, self.ema.averages, strict=True))),
             **self._optimizer_tensors(),
         }
-        save_state(folder / STATE, TrainingState(self.step, tensors, self.fingerprint))
+        save_state(folder / STATE, TrainingState(self.step, tensors, self.fingerprint, numbers))
         save_policy(self.policy, folder, state=self.ema.state())
         return self.step
 
     def _optimizer_tensors(self) -> dict[str, torch.Tensor]:
         tensors: dict[str, torch.Tensor] = {}
         for name, parameter in self.policy.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
+            for key, value in self.update.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value.detach().cpu().contiguous()
         return tensors
 
@@ -184,6 +218,6 @@ class Trainer:
                 if key.startswith("optimizer/") and key.split("/", 2)[2] == name
             }
             if moments:
-                self.optimizer.state[parameter] = {
+                self.update.optimizer.state[parameter] = {
                     key: value.to(parameter.device) for key, value in moments.items()
                 }

@@ -56,7 +56,10 @@ class BatchSampler:
         return self._epochs[epoch]
 
 
-def noise_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
-    """The generator that draws times and noise of this step."""
-    state = np.random.SeedSequence([seed, _NOISE, step]).generate_state(1, np.uint64)
+def noise_generator(
+    seed: int, step: int, device: torch.device, *, piece: int = 0
+) -> torch.Generator:
+    """The generator that draws times and noise of this step, for one piece of its batch."""
+    entropy = [seed, _NOISE, step, *([piece] if piece else [])]
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,15 @@ from mfpolicy.errors import DataError
 from mfpolicy.policy import Policy
 from mfpolicy.policy.files import check_device
 from mfpolicy.presets import policy_spec
-from mfpolicy.training.logging import sinks
+from mfpolicy.training.distributed import (
+    World,
+    device_of,
+    micro_batches_of,
+    process_group,
+    world_of_environment,
+)
+from mfpolicy.training.heldout import split_episodes
+from mfpolicy.training.logging import Sink, sinks
 from mfpolicy.training.loop import Trainer
 from mfpolicy.training.run_folder import claim_run_folder
 
@@ -33,6 +42,8 @@ class TrainSummary:
         seconds: wall-clock time of this call.
         samples_per_s: windows per second of this call.
         interrupted: stopped by Ctrl-C or SIGTERM; the state is saved and ``resume=true`` goes on.
+        stopped_early: stopped by ``validation.patience``.
+        planned_steps: steps of the whole run, None where the budget is a time.
     """
 
     run: Path
@@ -41,6 +52,8 @@ class TrainSummary:
     seconds: float
     samples_per_s: float
     interrupted: bool
+    stopped_early: bool
+    planned_steps: int | None
 
 
 def train(config: TrainConfig) -> TrainSummary:
@@ -48,7 +61,9 @@ def train(config: TrainConfig) -> TrainSummary:
 
     The folder holds ``config.yaml``, ``model.safetensors`` (averaged weights, with normaliser and
     spec inside), ``metrics.jsonl`` and ``training_state/``. The same configuration, data and
-    machine give the same weights, also when the run was interrupted and resumed.
+    machine give the same weights, also when the run was interrupted and resumed (except under a
+    budget in time, which depends on the clock). Started by ``torchrun``, its processes train one
+    policy together and the first of them writes.
 
     Raises:
         DataError: the dataset is damaged, or does not fit the task or the policy.
@@ -57,35 +72,78 @@ def train(config: TrainConfig) -> TrainSummary:
         BackendError: this machine has no such device.
     """
     started = time.perf_counter()
-    device = check_device(config.device)
+    world = world_of_environment()
+    device = check_device(device_of(world, config.device))
     dataset = open_dataset(config.data)
     _check_task(dataset, config)
-    windows = WindowDataset(
+    trained, held = split_episodes(dataset, config)
+    windows = _windows(dataset, config, device, trained)
+    heldout = _windows(dataset, config, device, held) if held else None
+    config = _settled(config, world)
+    policy = _build(config, dataset, windows).to(device)
+    with process_group(world, device):
+        trainer = Trainer(
+            policy,
+            windows,
+            config,
+            fingerprint=_fingerprint(dataset),
+            heldout=heldout,
+            world=world,
+        )
+        run = claim_run_folder(config) if world.leads else Path(config.out)
+        world.wait()
+        if config.resume:
+            trainer.restore(run)
+        first = trainer.step
+        with _opened_sinks(config, run, trainer) as opened:
+            trainer.run(run, opened)
+    seconds = time.perf_counter() - started
+    return TrainSummary(
+        run=run,
+        step=trainer.step,
+        loss=trainer.last_loss,
+        seconds=seconds,
+        samples_per_s=(trainer.step - first) * config.training.batch_size / seconds,
+        interrupted=trainer.interrupted,
+        stopped_early=trainer.stopped_early,
+        planned_steps=trainer.progress.steps,
+    )
+
+
+def _windows(
+    dataset: Dataset, config: TrainConfig, device: torch.device, episodes: list[int]
+) -> WindowDataset:
+    return WindowDataset(
         dataset,
         n_obs_steps=config.policy.n_obs_steps,
         horizon=config.policy.horizon,
         n_action_steps=config.policy.n_action_steps,
         points=config.policy.points,
         device=device,
+        episodes=episodes,
     )
-    policy = _build(config, dataset, windows).to(device)
-    trainer = Trainer(policy, windows, config, fingerprint=_fingerprint(dataset))
-    run = claim_run_folder(config)
-    if config.resume:
-        trainer.restore(run)
-    first = trainer.step
-    with sinks(
+
+
+def _settled(config: TrainConfig, world: World) -> TrainConfig:
+    """Returns the configuration with what the number of processes decides, as a run keeps it."""
+    options = config.training
+    pieces = micro_batches_of(
+        world, batch_size=options.batch_size, micro_batches=options.micro_batches
+    )
+    return dataclasses.replace(config, training=dataclasses.replace(options, micro_batches=pieces))
+
+
+def _opened_sinks(
+    config: TrainConfig, run: Path, trainer: Trainer
+) -> AbstractContextManager[list[Sink]]:
+    if not trainer.world.leads:
+        return nullcontext([])
+    return sinks(
         config.logging,
         run,
-        steps=config.training.steps,
-        start=first,
+        steps=trainer.progress.steps,
+        start=trainer.step,
         run_config=to_mapping(config),
-    ) as opened:
-        trainer.run(run, opened)
-    seconds = time.perf_counter() - started
-    done = (trainer.step - first) * config.training.batch_size
-    return TrainSummary(
-        run, trainer.step, trainer.last_loss, seconds, done / seconds, trainer.interrupted
     )
 
 

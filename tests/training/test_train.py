@@ -1,5 +1,6 @@
 """Training runs: what they write, that they repeat, and that they refuse what does not fit."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -12,10 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from mfpolicy.config import compose
+from mfpolicy.data import WindowDataset, open_dataset
 from mfpolicy.errors import BackendError, ConfigError, DataError, RunError
-from mfpolicy.policy import load_policy
+from mfpolicy.policy import Policy, load_policy
 from mfpolicy.training import train
-from mfpolicy.training.loop import Trainer
+from mfpolicy.training.randomness import BatchSampler
 from oracles.demonstrations import TASK, write_dataset
 
 
@@ -56,6 +58,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(configure,
 _PROGRAM = """
 import sys
 from mfpolicy.config import compose
+from mfpolicy.data import WindowDataset, open_dataset
 from mfpolicy.training import train
 from mfpolicy.training.loop import Trainer
 print(train(compose("train", sys.argv[1:])).interrupted)
@@ -176,30 +179,47 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_diverging_run_stops_and_names_the_last_good_checkpoint(configure, tmp_path):
-    with pytest.raises(RunError, match="loss must stay finite.*training_state"):
-        train(configure("training.learning_rate=1e30", "training.warmup_steps=0"))
-    assert (tmp_path / "run" / "metrics.jsonl").is_file()
+def poison_gradient(monkeypatch, *, at_step: int) -> None:
+    """From this step on (the first is 1) the loss is not a number."""
+    plain = Policy.loss
+    calls = itertools.count(1)
+
+    def poisoned(self, batch, generator=None):
+        loss, diagnostics = plain(self, batch, generator)
+        return loss * (float("nan") if next(calls) >= at_step else 1.0), diagnostics
+
+    monkeypatch.setattr(Policy, "loss", poisoned)
 
 
-def test_a_diverged_step_is_never_saved_over_a_good_one(configure, monkeypatch, tmp_path):
-    """Also where checkpoints are more frequent than lines of the log."""
-    one_step = Trainer._one_step
-
-    def poisoned(self):
-        values = one_step(self)
-        if self.step == 7:
-            next(self.policy.parameters()).data.fill_(float("nan"))
-        return values
-
-    monkeypatch.setattr(Trainer, "_one_step", poisoned)
-    with pytest.raises(RunError, match="at step 10 it was not"):
-        train(configure("training.log_every=100"))
+def test_a_diverging_run_stops_and_names_the_last_good_checkpoint(configure, monkeypatch, tmp_path):
+    good = "step-00000004"
+    poison_gradient(monkeypatch, at_step=6)
+    with pytest.raises(RunError, match=f"at step 6 it was not.*training_state/{good}"):
+        train(configure("training.checkpoint_every=4", "training.log_every=4"))
     run = tmp_path / "run"
-    assert [path.name for path in (run / "training_state").iterdir()] == [
-        "step-00000005.safetensors"
-    ]
+    assert [path.stem for path in (run / "training_state").iterdir()] == [good]
     assert all(weight.isfinite().all() for weight in _weights(run).values())
+
+
+def test_the_batch_of_a_diverged_step_is_kept(configure, monkeypatch, tmp_path):
+    poison_gradient(monkeypatch, at_step=6)
+    with pytest.raises(RunError, match="the batch is in .*there is no checkpoint"):
+        train(configure("training.checkpoint_every=100"))
+    path = tmp_path / "run" / "diverged" / "step-00000006.safetensors"
+    kept = load_file(path)
+    assert kept.keys() == {"point_cloud", "agent_pos", "action", "episode", "step"}
+    config = configure()
+    rows = BatchSampler(80, batch_size=16, seed=0).rows(5)
+    windows = WindowDataset(
+        open_dataset(config.data), n_obs_steps=2, horizon=4, n_action_steps=3, points=32
+    )
+    assert torch.equal(kept["action"], windows.batch(rows).action)
+    assert torch.equal(kept["point_cloud"], windows.batch(rows).point_cloud)
+
+
+def test_an_exploded_loss_stops_the_run(configure, tmp_path):
+    with pytest.raises(RunError, match="below training.max_loss; at step 1 it was not"):
+        train(configure("training.max_loss=1e-9"))
 
 
 def test_gradient_clipping_is_applied(configure, tmp_path):

@@ -207,7 +207,7 @@ def test_the_batch_of_a_diverged_step_is_kept(configure, monkeypatch, tmp_path):
         train(configure("training.checkpoint_every=100"))
     path = tmp_path / "run" / "diverged" / "step-00000006.safetensors"
     kept = load_file(path)
-    assert kept.keys() == {"point_cloud", "agent_pos", "action", "episode", "step"}
+    assert kept.keys() >= {"point_cloud", "agent_pos", "action", "episode", "step"}
     config = configure()
     rows = BatchSampler(80, batch_size=16, seed=0).rows(5)
     windows = WindowDataset(

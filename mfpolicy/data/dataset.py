@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -68,16 +69,13 @@ class WindowDataset:
         self.device = torch.device(device)
         bounds = [dataset.bounds(episode) for episode in self.episodes]
         ends = np.cumsum([stop - start for start, stop in bounds])
-        self._spans = _merged(bounds)
+        self._ends, self._spans = ends, _merged(bounds)
         budget = self._budget_for_clouds(int(ends[-1]), n_obs_steps + horizon, memory_budget_bytes)
-        observed, chunk, episode, step = window_indices(ends, n_obs_steps, horizon, n_action_steps)
+        self._set_windows(n_obs_steps, horizon, n_action_steps)
 
         self._reader = FrameReader(dataset, self.points)
         self._state = self._tensor(self._reader.rows("state", self._spans))  # (N, S)
         self._action = self._tensor(self._reader.rows("action", self._spans))  # (N, A)
-        self._observed, self._chunk = self._tensor(observed), self._tensor(chunk)
-        self._episode = self._tensor(np.asarray(self.episodes, np.int64)[episode])  # (W,)
-        self._step = self._tensor(step)  # (W,)
         self.streamed = int(ends[-1]) * self.points * 12 > budget
         if self.streamed:
             self._rows = np.concatenate([np.arange(*span) for span in self._spans])  # (N,)
@@ -113,6 +111,16 @@ class WindowDataset:
             frame=observed,
         )
 
+    def rewindowed(self, *, n_obs_steps: int, horizon: int, n_action_steps: int) -> WindowDataset:
+        """Returns other windows of the same steps, which stay in memory once.
+
+        Raises:
+            ConfigError: the horizons do not fit together.
+        """
+        other = copy.copy(self)
+        other._set_windows(n_obs_steps, horizon, n_action_steps)
+        return other
+
     def arrays(self) -> Iterator[dict[str, torch.Tensor]]:
         """Yields all steps of the chosen episodes once, in order, in blocks.
 
@@ -130,6 +138,14 @@ class WindowDataset:
                 "action": self._action[first:last],
             }
             first = last
+
+    def _set_windows(self, n_obs_steps: int, horizon: int, n_action_steps: int) -> None:
+        observed, chunk, episode, step = window_indices(
+            self._ends, n_obs_steps, horizon, n_action_steps
+        )
+        self._observed, self._chunk = self._tensor(observed), self._tensor(chunk)
+        self._episode = self._tensor(np.asarray(self.episodes, np.int64)[episode])  # (W,)
+        self._step = self._tensor(step)  # (W,)
 
     def _gather_clouds(self, observed: torch.Tensor) -> torch.Tensor:
         if not self.streamed:

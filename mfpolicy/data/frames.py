@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
@@ -77,6 +78,8 @@ class FrameReader:
 class CloudStream:
     """Point clouds by step, straight from the disk, with the chunks used last kept in memory.
 
+    Threads may share a stream: one reads at a time.
+
     Args:
         reader: where from.
         cache_bytes: what the kept chunks may take; one chunk is always kept.
@@ -86,6 +89,7 @@ class CloudStream:
         self._reader = reader
         self._capacity = max(1, cache_bytes // (reader.rows_per_chunk * reader.points * 12))
         self._chunks: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
 
     def gather(self, steps: np.ndarray) -> np.ndarray:
         """Returns the clouds of ``steps`` (n,), in that order, (n, points, 3).
@@ -102,6 +106,10 @@ class CloudStream:
         return clouds[inverse]
 
     def _chunk(self, index: int) -> np.ndarray:
+        with self._lock:
+            return self._kept_chunk(index)
+
+    def _kept_chunk(self, index: int) -> np.ndarray:
         if index in self._chunks:
             self._chunks.move_to_end(index)
             return self._chunks[index]

@@ -1,8 +1,13 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 
 from mfpolicy.data.dataset import WindowDataset
+from mfpolicy.data.frames import FrameReader
 from mfpolicy.data.store import open_dataset
 from mfpolicy.errors import ConfigError, DataError
 
@@ -160,3 +165,44 @@ def test_what_cannot_be_is_refused(ten, options, error, told):
 def test_windows_that_do_not_exist_are_refused(ten, indices):
     with pytest.raises(DataError, match="0 to 599"):
         WindowDataset(ten, **SIZES).batch(torch.tensor(indices))
+
+
+@pytest.mark.parametrize("budget", [90_000, 4 << 30])
+@pytest.mark.parametrize("episodes", [None, [4, 1]])
+def test_other_windows_of_the_same_steps_are_those_of_a_dataset_of_their_own(ten, episodes, budget):
+    options = {"episodes": episodes, "memory_budget_bytes": budget}
+    longer = {"n_obs_steps": 1, "horizon": 8, "n_action_steps": 7}
+    short = WindowDataset(ten, **SIZES, **options)
+    long = short.rewindowed(**longer)
+    order = torch.arange(len(short))
+    assert_equal_batches(long.batch(order), WindowDataset(ten, **longer, **options).batch(order))
+    assert_equal_batches(short.batch(order), WindowDataset(ten, **SIZES, **options).batch(order))
+    assert long._state is short._state
+    assert (long._stream is short._stream) if short.streamed else (long._clouds is short._clouds)
+    with pytest.raises(ConfigError, match="horizon must reach"):
+        short.rewindowed(n_obs_steps=2, horizon=4, n_action_steps=4)
+
+
+def test_threads_stream_from_one_cache(ten, monkeypatch):
+    """Chunks come and go under each other's hands, so one thread at a time may fetch them."""
+    streamed = WindowDataset(ten, **SIZES, memory_budget_bytes=90_000)
+    loaded = WindowDataset(ten, **SIZES)
+    assert streamed.streamed
+    clouds, free, crowds = FrameReader.clouds, threading.Lock(), []
+
+    def slow(self, start, stop):
+        alone = free.acquire(blocking=False)
+        time.sleep(0.002)
+        crowds.append(not alone)
+        if alone:
+            free.release()
+        return clouds(self, start, stop)
+
+    monkeypatch.setattr(FrameReader, "clouds", slow)
+    rows = torch.randperm(len(loaded), generator=torch.Generator().manual_seed(0)).split(100)
+    with ThreadPoolExecutor(4) as pool:
+        batches = list(pool.map(streamed.batch, rows))
+    assert crowds
+    assert not any(crowds)
+    for indices, batch in zip(rows, batches, strict=True):
+        assert_equal_batches(loaded.batch(indices), batch)

@@ -59,7 +59,8 @@ class LiveConv1d(nn.Module):
     def _convolve(self, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         taps = self.weight.shape[2]
         if taps == 1 and x.shape[2] == 1:
-            return F.linear(x[:, :, 0], self.weight[:, :, 0], bias)[:, :, None]
+            # flatten, a view: the gradient of indexing would be copied into as many zeros
+            return F.linear(x.flatten(1), self.weight.flatten(1), bias)[:, :, None]
         windows = F.pad(x, (self.left, self.right)).unfold(2, taps, self.stride)
         rows = windows.transpose(1, 2).flatten(2)  # (B, L_out, C_in * taps)
         return F.linear(rows, self.weight.flatten(1), bias).transpose(1, 2)

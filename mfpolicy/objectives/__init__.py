@@ -18,6 +18,7 @@ from mfpolicy.objectives.average_velocity import AverageVelocityObjective
 from mfpolicy.objectives.base import OBJECTIVES, Objective
 from mfpolicy.objectives.consistency_flow_matching import ConsistencyFlowMatching
 from mfpolicy.objectives.ddim import Ddim
+from mfpolicy.objectives.energy_score import EnergyScore
 from mfpolicy.objectives.flow_anchored_consistency import FlowAnchoredConsistency
 from mfpolicy.objectives.flow_matching import FlowMatching
 from mfpolicy.objectives.improved_meanflow import ImprovedMeanFlow
@@ -39,6 +40,7 @@ __all__ = [
     "ConditionalVelocity",
     "ConsistencyFlowMatching",
     "Ddim",
+    "EnergyScore",
     "FlowAnchoredConsistency",
     "FlowMatching",
     "ImprovedMeanFlow",

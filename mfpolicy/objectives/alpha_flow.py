@@ -79,8 +79,8 @@ class AlphaFlow(MeanFlow):
 
     Args:
         curriculum: options of :class:`Curriculum`.
-        time, derivative, derivative_step, weighting, guidance, dispersive: as in
-            :class:`MeanFlow`.
+        time, derivative, derivative_step, weighting, guidance, dispersive, noise, coupling, path:
+            as in :class:`MeanFlow`; the path is the straight one.
 
     Example:
         >>> objective = AlphaFlow()
@@ -88,6 +88,8 @@ class AlphaFlow(MeanFlow):
         >>> objective.share
         0.5
     """
+
+    needs_lines = "the first part of its intervals follows the line from z_t to z_s"
 
     def __init__(
         self,
@@ -99,6 +101,9 @@ class AlphaFlow(MeanFlow):
         weighting: Mapping[str, Any] | None = None,
         guidance: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        coupling: Mapping[str, Any] | None = None,
+        path: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             time=time,
@@ -107,6 +112,9 @@ class AlphaFlow(MeanFlow):
             weighting=weighting,
             guidance=guidance,
             dispersive=dispersive,
+            noise=noise,
+            coupling=coupling,
+            path=path,
         )
         self.curriculum = parse_options(Curriculum, curriculum)
 

@@ -8,17 +8,16 @@ from typing import Any
 
 import torch
 
-from mfpolicy.objectives.base import Diagnostics, Objective, per_row
+from mfpolicy.objectives.base import Diagnostics, Objective, per_row, squares_by_region
+from mfpolicy.objectives.coupling import Coupling
 from mfpolicy.objectives.dispersive import Dispersive
 from mfpolicy.objectives.guidance import Guidance
+from mfpolicy.objectives.interpolant import Interpolant, check_path
+from mfpolicy.objectives.noise import Noise
 from mfpolicy.objectives.time_sampling import TimeSampling
 from mfpolicy.objectives.velocity import ConditionalVelocity, Velocity
 from mfpolicy.objectives.weighting import Weighting
 from mfpolicy.options import parse_options
-
-Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-"""(z, r, t, v) of some rows: (B, Th, A), (B,), (B,), (B, Th, A)."""
-
 
 Evaluated = tuple[torch.Tensor, list[torch.Tensor]]
 """u (B, Th, A) and hidden features, each (B, D)."""
@@ -26,13 +25,13 @@ Evaluated = tuple[torch.Tensor, list[torch.Tensor]]
 
 @dataclass(frozen=True)
 class Draw:
-    """Points on the lines between data and noise, and the intervals to learn there.
+    """Points on the paths between data and noise, and the intervals to learn there.
 
     Attributes:
         velocity: what is trained; guidance may have taken the condition from some rows.
-        z: z_t = (1 − t) x + t e, (B, Th, A).
+        z: z_t, (1 − t) x + t e on the straight path, (B, Th, A).
         r: (B,), start of the interval. t: (B,), its end.
-        v: the (guided) conditional velocity e − x, (B, Th, A).
+        v: the (guided) conditional velocity dz_t/dt, e − x on the straight path, (B, Th, A).
         weight: (B,), of each row in the loss; None weighs all the same.
     """
 
@@ -45,7 +44,7 @@ class Draw:
 
 
 class LineRegression(Objective):
-    """Regression on points of the lines between data and noise, row by row.
+    """Regression on points of the paths between data and noise, row by row.
 
     A subclass says what the target is; :meth:`draw` and :meth:`regress` are the rest of its loss.
 
@@ -54,7 +53,16 @@ class LineRegression(Objective):
         weighting: options of :class:`Weighting`.
         guidance: options of :class:`Guidance`.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
+        noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`.
+
+    Attributes:
+        needs_lines: why nothing but a straight path will do, where that is so.
+
+    Raises:
+        ConfigError: the path is not one that the objective, or the noise, can be used with.
     """
+
+    needs_lines: str = ""
 
     def __init__(
         self,
@@ -63,13 +71,21 @@ class LineRegression(Objective):
         weighting: Mapping[str, Any] | None = None,
         guidance: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        coupling: Mapping[str, Any] | None = None,
+        path: Mapping[str, Any] | None = None,
     ) -> None:
         self.time = parse_options(TimeSampling, time)
         self.weighting = parse_options(Weighting, weighting)
         self.guidance = parse_options(Guidance, guidance)
         self.dispersive = parse_options(Dispersive, dispersive)
+        self.noise = parse_options(Noise, noise)
+        self.coupling = parse_options(Coupling, coupling)
+        self.path = parse_options(Interpolant, path)
         self.needs_null = self.guidance.needs_null
-        self.learns_score = not self.guidance.needs_null
+        plain = self.noise.kind == "gaussian" and self.coupling.kind == "independent"
+        self.learns_score = plain and self.path.straight and not self.needs_null
+        check_path(self.path, self.noise, type(self).__name__, self.needs_lines)
 
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
@@ -102,13 +118,17 @@ class LineRegression(Objective):
     def draw(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
     ) -> Draw:
-        """Draws noise and times, and guides the velocity."""
+        """Draws noise and times, pairs noise with data, and guides the velocity.
+
+        Raises:
+            ConfigError: the batch is too small for the coupling.
+        """
         x = actions
-        e = torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)
+        e = self.coupling.pair(velocity, x, self.noise.draw_like(x, generator))
         r, t = self.times(x, generator)
         x, weight = self.ends(velocity, x, e, r, t)
-        z = (1 - per_row(t, x)) * x + per_row(t, x) * e
-        v = self.along(velocity, z, r, t, e - x)
+        z, v = self.path.at(x, e, t, generator)
+        v = self.along(velocity, z, r, t, v)
         velocity, v = self.guidance.apply(velocity, z, r, t, v, generator)
         return Draw(velocity, z, r, t, v, weight)
 
@@ -120,7 +140,7 @@ class LineRegression(Objective):
         r: torch.Tensor,
         t: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Returns the data end (B, Th, A) of the line that starts in each e, and row weights (B,).
+        """Returns the data end (B, Th, A) of the path that starts in each e, and row weights (B,).
 
         Here the demonstrated x, all weighing the same (None).
         """
@@ -134,7 +154,7 @@ class LineRegression(Objective):
         t: torch.Tensor,
         v: torch.Tensor,
     ) -> torch.Tensor:
-        """Returns the velocity (B, Th, A) that is learnt at z, before guidance; here the line's."""
+        """Returns the velocity (B, Th, A) that is learnt at z, before guidance; here the path's."""
         return v
 
     def times(
@@ -171,7 +191,7 @@ class LineRegression(Objective):
         residual = u - target
         losses = factor * (weighting or self.weighting).loss(residual)
         loss = (losses if at.weight is None else at.weight * losses).mean()
-        diagnostics = _diagnostics(residual.detach(), at.r, at.t)
+        diagnostics = squares_by_region(residual.detach(), at.r, at.t)
         if self.dispersive.active and isinstance(velocity, ConditionalVelocity):
             if self.dispersive.source == "encoder" and velocity.condition is not None:
                 features = [velocity.condition]
@@ -228,18 +248,3 @@ def where_rows(
         return otherwise
     values = rule(velocity.rows(chosen), *(value[chosen] for value in rows))
     return otherwise.index_copy(0, chosen, values)
-
-
-def _diagnostics(residual: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> Diagnostics:
-    """Mean squared residual overall and by region; adaptive weights hide it in the loss."""
-    squares = residual.square().flatten(1).mean(dim=1)
-    regions = {
-        "equal": r == t,
-        "apart": (r < t) & ~((r == 0) & (t == 1)),
-        "end": (r == 0) & (t == 1),
-    }
-    diagnostics = {"mse": squares.mean()}
-    for name, rows in regions.items():
-        if rows.any():
-            diagnostics[f"mse_{name}"] = squares[rows].mean()
-    return diagnostics

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from mfpolicy.errors import ConfigError
+from mfpolicy.objectives.noise import Noise
 from mfpolicy.objectives.teacher import TeacherOptions
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.registry import Registry
@@ -31,9 +32,10 @@ class Objective:
             step, as a function of the step alone; curricula read it.
         stochastic: :meth:`sample` depends on the noise it is given.
         learns_flow_map: u(z, r, t) is learnt on every interval, as tilting needs.
-        learns_score: u(z, t, t) is the velocity of data and Gaussian noise on straight lines, so
-            that −(z + (1 − t) u) / t is the score of their marginal.
+        learns_score: u(z, t, t) is the velocity of data and independent Gaussian noise on
+            straight lines, so that −(z + (1 − t) u) / t is the score of their marginal.
         network_options: what the policy must build its network with, by option.
+        noise: the distribution of the noise that :meth:`sample` starts from.
         default_steps: network evaluations of :meth:`sample` where none are asked for.
         step_choices: the numbers of network evaluations that :meth:`sample` can do.
     """
@@ -46,6 +48,7 @@ class Objective:
     learns_flow_map: bool = False
     learns_score: bool = True
     network_options: Mapping[str, bool] = {}
+    noise: Noise = Noise()
     default_steps: int = 1
     step_choices: range = range(1, sys.maxsize)
 
@@ -73,7 +76,7 @@ class Objective:
 
         Args:
             velocity: u.
-            noise: (B, Th, A), standard normal.
+            noise: (B, Th, A), drawn by the objective's ``noise``.
             steps: NFE; None takes the objective's default.
             generator: for samplers that draw more noise on their way.
 
@@ -85,7 +88,7 @@ class Objective:
         z = noise
         for t, r in zip(grid[:-1], grid[1:], strict=True):
             ones = torch.ones(len(z), device=z.device, dtype=z.dtype)
-            z = z - (t - r) * velocity(z, r * ones, t * ones)
+            z = self.noise.contain(z - (t - r) * velocity(z, r * ones, t * ones))
         return z
 
     def at_scale(self, velocity: Velocity, scale: float | None = None) -> Velocity:
@@ -137,3 +140,18 @@ def at_time(value: float, like: torch.Tensor) -> torch.Tensor:
 def per_row(time: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Returns times (B,) shaped to multiply ``like`` (B, …)."""
     return time.view(-1, *[1] * (like.ndim - 1))
+
+
+def squares_by_region(residual: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> Diagnostics:
+    """Mean squared residual (B, Th, A) overall and by region of (r, t), which weights hide."""
+    squares = residual.square().flatten(1).mean(dim=1)
+    regions = {
+        "equal": r == t,
+        "apart": (r < t) & ~((r == 0) & (t == 1)),
+        "end": (r == 0) & (t == 1),
+    }
+    diagnostics = {"mse": squares.mean()}
+    for name, rows in regions.items():
+        if rows.any():
+            diagnostics[f"mse_{name}"] = squares[rows].mean()
+    return diagnostics

@@ -54,6 +54,8 @@ class ConsistencyFlowMatching(LineRegression):
         time: options of :class:`TimeSampling` for the draw of t; uniform by default, p_equal is 1.
         weighting: options of :class:`Weighting`; by default every row weighs the same.
         dispersive: options of :class:`Dispersive`.
+        noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`;
+            the path is the straight one.
 
     Raises:
         ConfigError: an option is out of range, or the sampler cannot do ``inference_steps``.
@@ -63,6 +65,8 @@ class ConsistencyFlowMatching(LineRegression):
         >>> ConsistencyFlowMatching(segments=2).sample(toward, torch.zeros(1, 4, 2))[0, 0]
         tensor([0.5000, 0.5000])
     """
+
+    needs_lines = "both points whose ends it compares lie on one line"
 
     def __init__(
         self,
@@ -78,8 +82,11 @@ class ConsistencyFlowMatching(LineRegression):
         time: Mapping[str, Any] | None = None,
         weighting: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        coupling: Mapping[str, Any] | None = None,
+        path: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(dispersive=dispersive)
+        super().__init__(dispersive=dispersive, noise=noise, coupling=coupling, path=path)
         self.time = single_times(time)
         self.weighting = parse_options(Weighting, weighting, {"power": 0.0})
         check_whole("segments", segments, 1, 1000)
@@ -160,5 +167,5 @@ class ConsistencyFlowMatching(LineRegression):
         z = noise
         for step in range(steps):
             t = at_time((1 - step / steps) * (1 - eps), z)
-            z = z - velocity(z, self.segment_end(t), t) / steps
+            z = self.noise.contain(z - velocity(z, self.segment_end(t), t) / steps)
         return z

@@ -29,7 +29,10 @@ from typing import Any
 
 import torch
 
+from mfpolicy.errors import ConfigError
 from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, Objective, at_time, per_row
+from mfpolicy.objectives.coupling import Coupling
+from mfpolicy.objectives.noise import Noise
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.objectives.weighting import Weighting
 from mfpolicy.options import check_choice, check_whole, parse_options
@@ -59,6 +62,12 @@ class Ddim(Objective):
         sampler: ``correct`` or ``legacy``, see Eq. 1.
         clip: clip every x̂ to [−1, 1], the range of normalised actions.
         weighting: options of :class:`Weighting`; by default every row weighs the same.
+        noise: options of :class:`Noise`; gaussian or student_t.
+        coupling: options of :class:`Coupling`. The correct sampler follows the flow of any
+            coupling, because √ᾱ' x̂ + √(1 − ᾱ') ε needs only the means of x and e given z.
+
+    Raises:
+        ConfigError: an option is out of range, or the noise is bounded.
 
     Example:
         >>> half = lambda z, r, t: 0 * z + 0.5
@@ -76,6 +85,8 @@ class Ddim(Objective):
         sampler: str = "correct",
         clip: bool = True,
         weighting: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        coupling: Mapping[str, Any] | None = None,
     ) -> None:
         check_whole("train_steps", train_steps, 2, 10_000)
         check_choice("sampler", sampler, ("correct", "legacy"))
@@ -83,6 +94,15 @@ class Ddim(Objective):
         self.sampler = sampler
         self.clip = clip
         self.weighting = parse_options(Weighting, weighting, {"power": 0.0})
+        self.noise = parse_options(Noise, noise)
+        if self.noise.kind == "bounded":
+            raise ConfigError(
+                "noise.kind must be gaussian or student_t for Ddim, because √ᾱ x + √(1 − ᾱ) e "
+                "leaves the box that both lie in",
+                received=self.noise.kind,
+                remedy="use an objective on straight lines, for example flow_matching",
+            )
+        self.coupling = parse_options(Coupling, coupling)
         self.levels = signal_levels(train_steps)
         self.step_choices = range(1, train_steps + 1)
         self.default_steps = self.check_steps(inference_steps)
@@ -92,7 +112,7 @@ class Ddim(Objective):
     ) -> tuple[torch.Tensor, Diagnostics]:
         """Returns the loss on normalised action chunks (B, Th, A), and its mean square."""
         x = actions
-        e = torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)
+        e = self.coupling.pair(velocity, x, self.noise.draw_like(x, generator))
         level = torch.randint(self.train_steps, (len(x),), device=x.device, generator=generator)
         signal = per_row(self.levels.to(x.dtype).to(x.device)[level], x)
         z = signal.sqrt() * x + (1 - signal).sqrt() * e

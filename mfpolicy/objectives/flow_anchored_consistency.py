@@ -73,6 +73,7 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         weighting: options of :class:`Weighting`, of the r = 0 rows.
         guidance: options of :class:`Guidance`.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
+        noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`.
 
     Example:
         >>> objective = FlowAnchoredConsistency(anchor=0.5)
@@ -93,8 +94,18 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         weighting: Mapping[str, Any] | None = None,
         guidance: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        coupling: Mapping[str, Any] | None = None,
+        path: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(weighting=weighting, guidance=guidance, dispersive=dispersive)
+        super().__init__(
+            weighting=weighting,
+            guidance=guidance,
+            dispersive=dispersive,
+            noise=noise,
+            coupling=coupling,
+            path=path,
+        )
         check_range("anchor", anchor, 0, 1e6)
         check_range("cosine", cosine, 0, 1e6)
         if clip is not None and not clip > 0:
@@ -149,7 +160,9 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         z = noise
         for left in range(steps, 0, -1):
             t = at_time(left / steps, z)
-            z = z - velocity(z, t if left > 1 else torch.zeros_like(t), t) / steps
+            z = self.noise.contain(
+                z - velocity(z, t if left > 1 else torch.zeros_like(t), t) / steps
+            )
         return z
 
     def _apart(

@@ -37,6 +37,7 @@ class FlowMatching(LineRegression):
         weighting: options of :class:`Weighting`; by default every row weighs the same.
         guidance: options of :class:`Guidance`.
         dispersive: options of :class:`Dispersive`.
+        noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`.
 
     Raises:
         ConfigError: time asks for intervals, or the solver cannot do ``inference_steps``.
@@ -58,8 +59,13 @@ class FlowMatching(LineRegression):
         weighting: Mapping[str, Any] | None = None,
         guidance: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        coupling: Mapping[str, Any] | None = None,
+        path: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(guidance=guidance, dispersive=dispersive)
+        super().__init__(
+            guidance=guidance, dispersive=dispersive, noise=noise, coupling=coupling, path=path
+        )
         self.time = single_times(time)
         self.weighting = parse_options(Weighting, weighting, {"power": 0.0})
         check_choice("solver", solver, ("euler", "heun"))
@@ -97,5 +103,5 @@ class FlowMatching(LineRegression):
             if self.solver == "heun":
                 ahead = velocity(z - (t - s) * v, at_time(s, z), at_time(s, z))
                 v = (v + ahead) / 2
-            z = z - (t - s) * v
+            z = self.noise.contain(z - (t - s) * v)
         return z

@@ -36,6 +36,7 @@ class ImprovedMeanFlow(AverageVelocityObjective):
         weighting: options of :class:`Weighting`.
         guidance: options of :class:`Guidance`.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
+        noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`.
 
     Example:
         >>> objective = ImprovedMeanFlow(weighting={"power": 1.0, "reduction": "sum"})

@@ -53,6 +53,7 @@ class MeanFlow(AverageVelocityObjective):
         weighting: options of :class:`Weighting`.
         guidance: options of :class:`Guidance`.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
+        noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`.
 
     Example:
         >>> objective = MeanFlow(weighting={"power": 0.0})
@@ -68,8 +69,19 @@ class MeanFlow(AverageVelocityObjective):
         weighting: Mapping[str, Any] | None = None,
         guidance: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        coupling: Mapping[str, Any] | None = None,
+        path: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(time=time, weighting=weighting, guidance=guidance, dispersive=dispersive)
+        super().__init__(
+            time=time,
+            weighting=weighting,
+            guidance=guidance,
+            dispersive=dispersive,
+            noise=noise,
+            coupling=coupling,
+            path=path,
+        )
         check_choice("derivative", derivative, ("jvp", "finite_difference", "discrete"))
         check_range("derivative_step", derivative_step, 1e-5, 0.5)
         self.derivative = derivative

@@ -54,7 +54,7 @@ class Mip(Objective):
     ) -> tuple[torch.Tensor, Diagnostics]:
         """Returns the loss on normalised action chunks (B, Th, A), and the mean squares of both."""
         x = actions
-        n = torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)
+        n = self.noise.draw_like(x, generator)
         first = self._first(velocity, x) - x
         second = self._second(velocity, x + (1 - self.t_star) * n) - x
         rows = (

@@ -42,6 +42,7 @@ class ModularMeanFlow(AverageVelocityObjective):
         weighting: options of :class:`Weighting`.
         guidance: options of :class:`Guidance`.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
+        noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`.
 
     Example:
         >>> objective = ModularMeanFlow(share=0.3, warm_up=0.5)
@@ -60,8 +61,19 @@ class ModularMeanFlow(AverageVelocityObjective):
         weighting: Mapping[str, Any] | None = None,
         guidance: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        coupling: Mapping[str, Any] | None = None,
+        path: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(time=time, weighting=weighting, guidance=guidance, dispersive=dispersive)
+        super().__init__(
+            time=time,
+            weighting=weighting,
+            guidance=guidance,
+            dispersive=dispersive,
+            noise=noise,
+            coupling=coupling,
+            path=path,
+        )
         check_range("share", share, 0, 1)
         check_range("warm_up", warm_up, 0, 1)
         check_choice("tangent", tangent, ("sampled", "predicted"))

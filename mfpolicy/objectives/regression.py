@@ -18,6 +18,7 @@ import torch
 
 from mfpolicy.errors import ConfigError
 from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, Objective, at_time
+from mfpolicy.objectives.noise import Noise
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.objectives.weighting import Weighting
 from mfpolicy.options import check_choice, parse_options
@@ -32,9 +33,10 @@ class Regression(Objective):
         input_noise: ``zero``, deterministic in training and deployment, or ``random``: the network
             is fed the noise that a generative objective would start from.
         weighting: options of :class:`Weighting`, of ``l2``; by default every row weighs the same.
+        noise: options of :class:`Noise`, of ``input_noise=random``.
 
     Raises:
-        ConfigError: a weighting power with ``l1``, which has none.
+        ConfigError: a weighting power with ``l1``, which has none, or a noise without any.
 
     Example:
         >>> half = lambda z, r, t: 0 * z + 0.5
@@ -51,6 +53,7 @@ class Regression(Objective):
         norm: str = "l2",
         input_noise: str = "zero",
         weighting: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
     ) -> None:
         check_choice("norm", norm, ("l2", "l1"))
         check_choice("input_noise", input_noise, ("zero", "random"))
@@ -65,14 +68,22 @@ class Regression(Objective):
                 remedy="use norm=l2, which weighting.power=0.5 brings close to a median",
             )
 
+        self.noise = parse_options(Noise, noise)
+        if input_noise == "zero" and self.noise.kind != "gaussian":
+            raise ConfigError(
+                "noise.kind must be gaussian with input_noise=zero, which draws none",
+                received=self.noise.kind,
+                remedy="use input_noise=random",
+            )
+
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, Diagnostics]:
         """Returns the loss on normalised action chunks (B, Th, A), and its mean square."""
         e = torch.zeros_like(actions)
         if self.input_noise == "random":
-            e = torch.randn(e.shape, device=e.device, dtype=e.dtype, generator=generator)
-        residual = self.sample(velocity, e) - actions
+            e = self.noise.draw_like(e, generator)
+        residual = self._predict(velocity, e) - actions
         rows = (
             self.weighting.loss(residual)
             if self.norm == "l2"
@@ -89,5 +100,8 @@ class Regression(Objective):
     ) -> torch.Tensor:
         """Returns the prediction (B, Th, A); only ``input_noise=random`` looks at the noise."""
         self.check_steps(steps)
+        return self.noise.contain(self._predict(velocity, noise))
+
+    def _predict(self, velocity: Velocity, noise: torch.Tensor) -> torch.Tensor:
         z = noise if self.input_noise == "random" else torch.zeros_like(noise)
         return velocity(z, at_time(0, z), at_time(1, z))

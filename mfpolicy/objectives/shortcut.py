@@ -76,6 +76,7 @@ class Shortcut(AverageVelocityObjective):
         weighting: options of :class:`Weighting`.
         guidance: options of :class:`Guidance`; it reaches long steps through the r = t rows.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
+        noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`.
 
     Example:
         >>> objective = Shortcut(weighting={"power": 0.0})
@@ -92,8 +93,18 @@ class Shortcut(AverageVelocityObjective):
         weighting: Mapping[str, Any] | None = None,
         guidance: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        coupling: Mapping[str, Any] | None = None,
+        path: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(weighting=weighting, guidance=guidance, dispersive=dispersive)
+        super().__init__(
+            weighting=weighting,
+            guidance=guidance,
+            dispersive=dispersive,
+            noise=noise,
+            coupling=coupling,
+            path=path,
+        )
         if not clip > 0:
             raise ConfigError("clip must be above 0", received=clip)
         self.time = parse_options(DyadicTimes, time)

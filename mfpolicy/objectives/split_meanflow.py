@@ -35,6 +35,7 @@ class SplitMeanFlow(AverageVelocityObjective):
         weighting: options of :class:`Weighting`.
         guidance: options of :class:`Guidance`; it reaches long intervals through the r = t rows.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
+        noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`.
 
     Example:
         >>> objective = SplitMeanFlow(weighting={"power": 0.0})

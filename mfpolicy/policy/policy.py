@@ -131,8 +131,8 @@ class Policy(nn.Module):
                 (B, To, S), numpy or torch.
             steps: number of network evaluations (NFE); None takes the objective's default, 1 for
                 one-step objectives.
-            noise: (B, Th, A) standard normal noise, (B, N, Th, A) for N candidates; the same
-                noise gives the same actions, unless sampler or tilting draw more of it.
+            noise: (B, Th, A), distributed as the objective's noise, (B, N, Th, A) for N candidates;
+                the same noise gives the same actions, unless sampler or tilting draw more of it.
             noise_scale: factor on the noise; 0 leaves its centre, and nothing to chance.
             generator: draws the noise where none is given.
             guidance_scale: w of a network that takes it as an input; None takes the objective's.
@@ -202,8 +202,9 @@ class Policy(nn.Module):
             velocity = velocity.rows(rows.repeat_interleave(count))
         steered = self.objective.at_scale(velocity, guidance_scale)
         if tilting is not None and reward is not None:
-            chunk = tilting.sample(steered, e, lambda z: reward(self._executed(z)), generator)
-            return self._executed(chunk)
+            box = self.objective.noise.contain
+            chunk = tilting.sample(steered, e, lambda z: reward(self._executed(box(z))), generator)
+            return self._executed(box(chunk))
         chunks = self.objective.sample(steered, e.flatten(0, 1), steps, generator)
         actions = self._executed(chunks).unflatten(0, e.shape[:2])  # (B, N, Ta, A)
         return actions[:, 0] if reward is None else best_of_chunks(actions, reward)
@@ -219,7 +220,9 @@ class Policy(nn.Module):
         shape = (len(condition), count, self.spec.horizon, self.spec.action_dim)
         if noise is None:
             device = generator.device if generator is not None else condition.device
-            noise = torch.randn(shape, device=device, generator=generator)
+            rows = (shape[0] * count, *shape[2:])
+            drawn = self.objective.noise.draw(rows, device=device, generator=generator)
+            noise = drawn.view(shape)
         if count == 1 and noise.ndim == 3:
             noise = noise[:, None]
         if tuple(noise.shape) != shape:

@@ -1,7 +1,9 @@
 """du/dt along a path: the derivative in time of the average velocity, r fixed.
 
 Along a path with dz_t/dt = w it is du/dt = ∂_z u · w + ∂_t u, one directional derivative with the
-tangent (dz, dr, dt) = (w, 0, 1).
+tangent (dz, dr, dt) = (w, 0, 1). It is taken in the precision of z, also under autocast: a
+difference over a small step would drown in the rounding of bfloat16, and a target that holds the
+derivative times t − r needs more than its eight bits.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def forward_derivative(
         t: (B,).
         tangent: dz/dt, (B, Th, A).
     """
-    with _LEVEL:
+    with torch.autocast(z.device.type, enabled=False), _LEVEL:
         u = velocity(
             forward_ad.make_dual(z, tangent), r, forward_ad.make_dual(t, torch.ones_like(t))
         )
@@ -88,6 +90,7 @@ def central_derivative(
         step: reach in t to either side.
     """
     later, earlier = (t + step).clamp(max=1), torch.maximum(t - step, r)
-    ahead = velocity(z + per_row(later - t, z) * tangent, r, later)
-    behind = velocity(z + per_row(earlier - t, z) * tangent, r, earlier)
+    with torch.autocast(z.device.type, enabled=False):
+        ahead = velocity(z + per_row(later - t, z) * tangent, r, later)
+        behind = velocity(z + per_row(earlier - t, z) * tangent, r, earlier)
     return (ahead - behind) / per_row(later - earlier, z)

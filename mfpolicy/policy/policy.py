@@ -101,11 +101,12 @@ class Policy(nn.Module):
             self.normalizer.point_cloud(batch.point_cloud),
             self.normalizer.agent_pos(batch.agent_pos),
             batch.frame,
-        )
+        ).to(batch.action.dtype)  # under autocast, what du/dt takes must not stay in bfloat16
+        null = self.network.prepare(self.null) if self.null is not None else None
         return ConditionalVelocity(
             self.network,
-            self.network.prepare(condition),
-            null=self.network.prepare(self.null) if self.null is not None else None,
+            self.network.prepare(condition).to(condition.dtype),
+            null=null.to(condition.dtype) if null is not None else None,
             condition=condition,
             gap=_frame_gap(batch),
         )

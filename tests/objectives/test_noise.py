@@ -10,6 +10,7 @@ from mfpolicy import build_policy, objectives
 from mfpolicy.errors import ConfigError
 from mfpolicy.objectives.base import per_row
 from mfpolicy.objectives.noise import Noise
+from mfpolicy.objectives.tilting import Tilting
 from mfpolicy.policy import Policy
 
 KINDS = {
@@ -175,20 +176,74 @@ def test_deployment_must_draw_what_training_drew():
     assert expected - 0.7 > 8 * error
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_policy_draws_the_noise_of_its_objective(kind):
+def _policy(noise: Noise) -> tuple[Policy, dict[str, torch.Tensor]]:
+    """A policy with this noise, and an observation of three rows."""
     spec = build_policy("mp1_small", point_dim=3, state_dim=9, action_dim=4).spec
-    noise = dataclasses.asdict(KINDS[kind])
-    policy = Policy(dataclasses.replace(spec, objective={**spec.objective, "noise": noise}))
+    objective = {**spec.objective, "noise": dataclasses.asdict(noise)}
     observation = {
         "point_cloud": torch.rand(3, 2, spec.points, 3, generator=_generator()),
         "agent_pos": torch.rand(3, 2, 9, generator=_generator()),
     }
+    return Policy(dataclasses.replace(spec, objective=objective)), observation
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_policy_draws_the_noise_of_its_objective(kind):
+    policy, observation = _policy(KINDS[kind])
+    shape = (3, policy.spec.horizon, 4)
     drawn = policy.predict(observation, generator=_generator(5))
-    explicit = KINDS[kind].draw((3, spec.horizon, 4), generator=_generator(5))
+    explicit = KINDS[kind].draw(shape, generator=_generator(5))
     assert torch.equal(drawn, policy.predict(observation, noise=explicit))
-    if kind != "gaussian":
-        normal = torch.randn(3, spec.horizon, 4, generator=_generator(5))
-        assert not torch.equal(drawn, policy.predict(observation, noise=normal))
-    if kind == "bounded":
-        assert drawn.abs().max() <= 1
+    normal = torch.randn(shape, generator=_generator(5))
+    alike = torch.equal(drawn, policy.predict(observation, noise=normal))
+    assert alike == (kind == "gaussian")
+
+
+def test_every_candidate_has_a_radius_of_its_own(monkeypatch):
+    """χ² is drawn once a chunk, and a row's candidates are chunks of their own."""
+    policy, observation = _policy(Noise(kind="student_t", degrees=2.1))
+    seen = []
+
+    def first(velocity, noise, steps=None, generator=None):
+        seen.append(noise)
+        return noise
+
+    monkeypatch.setattr(policy.objective, "sample", first)
+    policy.predict(
+        observation, best_of=200, reward=lambda a: a.sum((-2, -1)), generator=_generator()
+    )
+    (e,) = seen
+    normal = torch.randn(e.shape, generator=_generator())
+    radii = (normal / e).flatten(1)  # √(χ²_D / D), one a chunk
+    torch.testing.assert_close(radii, radii[:, :1].expand_as(radii), rtol=1e-4, atol=0)
+    squares = 2.1 * radii[:, 0].double().square()
+    assert stats.kstest(squares, stats.chi2(2.1).cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize("edge", ["clip", "reflect"])
+def test_a_policys_chunks_stay_in_the_box_whatever_steers_them(edge):
+    policy, observation = _policy(Noise(kind="bounded", edge=edge))
+    with torch.no_grad():
+        for weight in policy.network.parameters():
+            weight.mul_(3)
+    free, _ = _policy(Noise())
+    free.load_state_dict(policy.state_dict())
+    drawn = 1.5 * policy.objective.noise.draw((3, policy.spec.horizon, 4), generator=_generator())
+    assert free.predict(observation, noise=drawn).abs().max() > 1
+    rewarded = []
+
+    def reward(actions):
+        rewarded.append(actions.abs().max())
+        return actions.sum((-2, -1))
+
+    options = {"generator": _generator(), "noise_scale": 1.5}
+    for steered in (
+        policy.predict(observation, **options),
+        policy.predict(observation, steps=4, **options),
+        policy.predict(observation, best_of=8, reward=reward, **options),
+        policy.predict(observation, tilting=Tilting(noise=0.0), reward=reward, **options),
+    ):
+        assert steered.abs().max() <= 1
+    assert max(rewarded) <= 1
+    with pytest.raises(ConfigError, match="tilting.noise must be 0"):
+        policy.predict(observation, tilting=Tilting(), reward=reward)

@@ -170,7 +170,7 @@ def test_a_run_folder_with_an_equals_sign_is_still_the_run(tmp_path):
         ("train", ["training.betas=[0.9,1.0]"], "must lie in [0, 1)"),
         ("train", ["training.betas=[0.9"], "close brackets"),
         ("train", ["training=5"], "training is a group of options"),
-        ("train", ["resume=maybe"], "resume must be true or false"),
+        ("train", ["resume=maybe"], "resume must be one of false, true, force"),
         ("train", ["seed=true"], "seed must be a whole number"),
         ("train", ["seed=1,2,3"], "one value"),
         ("train", ["seed=-1"], "seed must be at least 0"),

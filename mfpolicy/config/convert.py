@@ -88,6 +88,8 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         (hint,) = (option for option in typing.get_args(hint) if option is not types.NoneType)
     if dataclasses.is_dataclass(hint):
         return from_mapping(typing.cast(type, hint), _expect(dict, value, key), path=f"{key}.")
+    if typing.get_origin(hint) is typing.Literal:
+        return _choice(typing.get_args(hint), value, key)
     if typing.get_origin(hint) is tuple:
         return _convert_tuple(typing.get_args(hint), value, key)
     return _expect(typing.get_origin(hint) or hint, value, key)
@@ -101,6 +103,14 @@ def _convert_tuple(hints: tuple[Any, ...], value: Any, key: str) -> tuple[Any, .
             remedy=f"write {key}=[…]",
         )
     return tuple(_convert(hint, item, key) for hint, item in zip(hints, value, strict=True))
+
+
+def _choice(choices: tuple[Any, ...], value: Any, key: str) -> Any:
+    for choice in choices:
+        if type(value) is type(choice) and value == choice:
+            return value
+    words = [str(choice).lower() if choice in (True, False) else str(choice) for choice in choices]
+    raise ConfigError(f"{key} must be one of {', '.join(words)}", received=value)
 
 
 def _expect(kind: type, value: Any, key: str) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from mfpolicy.config.budget import parse_budget
 from mfpolicy.errors import ConfigError
@@ -199,7 +199,7 @@ class TrainConfig(PresetConfig):
     out: str
     seed: int
     device: str
-    resume: bool
+    resume: Literal[False, True, "force"]
     budget: str | None
     training: TrainingConfig
     validation: ValidationConfig

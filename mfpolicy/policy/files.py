@@ -12,6 +12,7 @@ import torch
 from mfpolicy.errors import BackendError, RunError
 from mfpolicy.policy.policy import Policy
 from mfpolicy.policy.spec import PolicySpec
+from mfpolicy.policy.tensor_file import write_tensors
 
 WEIGHTS = "model.safetensors"
 _SPEC_KEY = "mfpolicy_spec"
@@ -29,23 +30,14 @@ def save_policy(
 
     Returns:
         The path of the file.
-    """
-    from safetensors.torch import save_file
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    Raises:
+        RunError: the disk is full or the folder cannot be written; an older file is as it was.
+    """
+    path = Path(folder) / WEIGHTS
     tensors = state if state is not None else policy.state_dict()
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    temporary = folder / f".{WEIGHTS}.{os.getpid()}"
-    try:
-        save_file(tensors, temporary, metadata={_SPEC_KEY: json.dumps(policy.spec.to_dict())})
-        temporary.chmod(0o644)  # safetensors makes files that only their owner can read
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(folder / WEIGHTS)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return folder / WEIGHTS
+    write_tensors(path, tensors, {_SPEC_KEY: json.dumps(policy.spec.to_dict())})
+    return path
 
 
 def read_spec(run: str | os.PathLike[str]) -> PolicySpec:

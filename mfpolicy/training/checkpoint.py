@@ -1,11 +1,11 @@
-"""Training state on disk: atomic, the last two kept, a damaged newest one passed over."""
+"""Training state on disk: atomic, checked, the last two kept, a damaged newest one passed over."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import warnings
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import Any
 import torch
 
 from mfpolicy.errors import RunError
+from mfpolicy.policy.tensor_file import discard_unfinished, write_tensors
 
 KEPT = 2
 _META = "mfpolicy_training"
+_SUFFIX, _DAMAGED = ".safetensors", ".damaged"
 
 
 @dataclass(frozen=True)
@@ -26,65 +28,97 @@ class TrainingState:
     Attributes:
         step: optimizer steps done.
         tensors: weights, averages and optimizer moments by prefixed name.
-        fingerprint: of the data it was trained on.
         numbers: seconds trained, and what else a resume takes up, by name.
     """
 
     step: int
     tensors: dict[str, torch.Tensor]
-    fingerprint: str
     numbers: dict[str, float] = field(default_factory=dict)
 
 
 def save_state(folder: Path, state: TrainingState) -> Path:
-    """Writes ``step-N.safetensors`` and drops all but the newest two.
+    """Writes ``step-N.safetensors`` and keeps, beside it, the one before it.
 
     A crash at any moment leaves the older files whole: the new one appears by a rename, after its
-    bytes are on disk.
+    bytes are on disk, and only then are others removed.
 
     Raises:
         RunError: the disk is full or the folder cannot be written.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{state.step:08d}.safetensors"
-    temporary = folder / f".{path.name}.writing"
-    facts = {
-        "step": state.step,
-        "fingerprint": state.fingerprint,
-        "numbers": state.numbers,
-    }
-    metadata = {_META: json.dumps(facts)}
-    try:
-        save_file(state.tensors, temporary, metadata=metadata)
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(folder)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(
-            f"the checkpoint of step {state.step} must be written to {folder}",
-            received=str(error),
-            remedy="free disk space, then go on from the previous checkpoint with resume=true",
-        ) from error
-    for old in _files(folder)[KEPT:]:
-        old.unlink()
+    path = folder / f"step-{state.step:08d}{_SUFFIX}"
+    facts = {"step": state.step, "numbers": state.numbers, "checksum": _checksum(state)}
+    write_tensors(path, state.tensors, {_META: json.dumps(facts)})
+    up_to_now = [file for file in _files(folder) if _step(file) <= state.step]
+    for file in _files(folder) + _files(folder, _DAMAGED):
+        if file not in up_to_now[:KEPT]:
+            file.unlink(missing_ok=True)
     return path
 
 
-def load_state(folder: Path) -> TrainingState | None:
-    """Returns the newest whole state, or None where there is none.
+def load_state(folder: Path, *, tidy: bool = True) -> TrainingState | None:
+    """Returns the newest whole state, or None where the run has none yet.
 
-    A file that cannot be read is reported by a warning and the one before it is taken.
+    A damaged file is reported by a warning, set aside until the next checkpoint is written, and
+    the one before it is taken. Before the first checkpoint comes the start of the run.
+
+    Args:
+        folder: of the checkpoints.
+        tidy: report damage and remove what a killed writer left; of processes that train together
+            one does so.
+
+    Raises:
+        RunError: every checkpoint of a run that had more than one is damaged.
     """
+    damaged: dict[Path, RunError] = {}
+    state = None
     for path in _files(folder):
         try:
-            return _read(path)
+            state = _read(path)
+            break
         except RunError as error:
+            damaged[path] = error
+    if state is None and len(damaged) + len(_files(folder, _DAMAGED)) >= KEPT:
+        raise RunError(
+            f"a resumed run must have a whole checkpoint in {folder}",
+            received="; ".join(map(str, damaged.values())),
+            remedy=f"put a copy of one of them back, or remove {folder} to start from step 0",
+        )
+    if tidy:
+        discard_unfinished(folder)
+        for path, error in damaged.items():
             warnings.warn(f"passed over a damaged checkpoint: {error}", stacklevel=2)
-    return None
+            path.replace(path.with_suffix(_DAMAGED))
+    return state
+
+
+def require_fit(
+    state: TrainingState, weights: Mapping[str, torch.Tensor], *, steps: int | None
+) -> None:
+    """Refuses a state whose run was given another network or fewer steps than it has done.
+
+    Args:
+        state: what was saved.
+        weights: the state dict of the policy that takes it up.
+        steps: optimizer steps of the whole run, None where its end is a time.
+
+    Raises:
+        RunError: a shape differs, or the state is beyond ``steps``.
+    """
+    own = {name: tuple(value.shape) for name, value in weights.items()}
+    saved = {name: tuple(v.shape) for name, v in unflatten("policy", state.tensors).items()}
+    changed = [name for name in sorted({**own, **saved}) if own.get(name) != saved.get(name)]
+    if changed:
+        raise RunError(
+            "a resumed run must keep the shapes of its weights, whatever is forced",
+            received=[f"{name}: {saved.get(name)} -> {own.get(name)}" for name in changed[:4]],
+            remedy="keep network, encoder and the data's dimensions, or choose another out=",
+        )
+    if steps is not None and state.step > steps:
+        raise RunError(
+            f"the steps of a resumed run must be at least the {state.step} that are done",
+            received=steps,
+            remedy="set more steps, or choose another out=",
+        )
 
 
 def newest_state(folder: Path) -> Path | None:
@@ -105,10 +139,14 @@ def unflatten(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, tor
     return {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, suffix: str = _SUFFIX) -> list[Path]:
     """Checkpoints of the folder, newest first."""
-    names = [path for path in folder.glob("step-*.safetensors") if re.search(r"-\d+\.", path.name)]
-    return sorted(names, key=lambda path: int(path.stem.split("-")[1]), reverse=True)
+    names = [file for file in folder.glob(f"step-*{suffix}") if re.search(r"-\d+\.", file.name)]
+    return sorted(names, key=_step, reverse=True)
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.split("-")[1])
 
 
 def _read(path: Path) -> TrainingState:
@@ -118,14 +156,21 @@ def _read(path: Path) -> TrainingState:
         with safe_open(path, framework="pt") as file:
             meta: dict[str, Any] = json.loads((file.metadata() or {})[_META])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        state, checksum = TrainingState(meta["step"], tensors, meta["numbers"]), meta["checksum"]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path} must be a whole checkpoint", received=repr(error)) from error
-    return TrainingState(meta["step"], tensors, meta["fingerprint"], meta.get("numbers", {}))
+    if checksum != _checksum(state):
+        raise RunError(
+            f"{path} must be a whole checkpoint", received="values that fail their checksum"
+        )
+    return state
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _checksum(state: TrainingState) -> int:
+    """CRC-32 of step and tensors: a power cut can leave zeros in a file of full size."""
+    value = zlib.crc32(json.dumps([state.step, state.numbers]).encode())
+    for name, tensor in sorted(state.tensors.items()):
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
+        value = zlib.crc32(flat.view(torch.uint8).numpy().data, value)
+    return value

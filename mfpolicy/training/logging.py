@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mfpolicy.config.schema import LoggingConfig
-from mfpolicy.errors import BackendError
+from mfpolicy.data.durable import write_durably
+from mfpolicy.errors import BackendError, RunError
 
 METRICS = "metrics.jsonl"
 
@@ -30,22 +32,43 @@ class MetricsFile:
     Args:
         path: the file.
         resume_step: lines after this step are dropped first: the steps are about to be redone.
+
+    Raises:
+        RunError: the disk is full; the file then ends with its last whole line.
     """
 
     def __init__(self, path: Path, *, resume_step: int) -> None:
-        kept = list(_lines_up_to(path, resume_step))
-        temporary = path.with_suffix(".writing")
-        temporary.write_text("".join(kept))
-        temporary.replace(path)
-        self._file = path.open("a", buffering=1)
+        self._path = path
+        with self._explained():
+            write_durably(path, b"".join(_lines_up_to(path, resume_step)))
+            self._file = path.open("ab", buffering=0)
 
     def write(self, metrics: Mapping[str, float]) -> None:
-        """Appends one line."""
-        self._file.write(json.dumps(dict(metrics)) + "\n")
+        """Appends one line, or nothing."""
+        line = json.dumps(dict(metrics)).encode() + b"\n"
+        end = self._file.tell()
+        with self._explained():
+            try:
+                if self._file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                self._file.truncate(end)
+                raise
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"{self._path} must take every line of metrics",
+                received=str(error),
+                remedy="free disk space, then go on from the last checkpoint with resume=true",
+            ) from error
 
 
 class WandbRun:
@@ -61,8 +84,9 @@ class WandbRun:
         import wandb
 
         id_file = folder / "wandb_id"
-        identity = id_file.read_text().strip() if id_file.is_file() else uuid.uuid4().hex[:8]
-        id_file.write_text(identity)
+        saved = id_file.read_text().strip() if id_file.is_file() else ""
+        identity = saved or uuid.uuid4().hex[:8]
+        write_durably(id_file, identity.encode())
         online = config.wandb == "auto" and has_wandb_key()
         self._run = wandb.init(
             project=config.project,
@@ -189,14 +213,15 @@ def sinks(
             sink.close()
 
 
-def _lines_up_to(path: Path, step: int) -> Iterator[str]:
+def _lines_up_to(path: Path, step: int) -> Iterator[bytes]:
+    """Yields the lines of steps up to ``step``; what a crash tore or left as zeros is none."""
     if not path.is_file():
         return
-    for line in path.read_text().splitlines(keepends=True):
+    for line in path.read_bytes().splitlines(keepends=True):
         try:
-            if line.endswith("\n") and json.loads(line)["step"] <= step:
+            if line.endswith(b"\n") and json.loads(line)["step"] <= step:
                 yield line
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             continue
 
 

@@ -12,13 +12,14 @@ import torch
 
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data import WindowDataset
-from mfpolicy.errors import RunError
 from mfpolicy.policy import Policy, save_policy
+from mfpolicy.policy.tensor_file import flush_to_disk
 from mfpolicy.training.checkpoint import (
     TrainingState,
     flatten,
     load_state,
     newest_state,
+    require_fit,
     save_state,
     unflatten,
 )
@@ -26,7 +27,7 @@ from mfpolicy.training.distributed import World
 from mfpolicy.training.divergence import first_diverged, stop_diverged
 from mfpolicy.training.ema import Ema
 from mfpolicy.training.heldout import METRIC, Heldout
-from mfpolicy.training.logging import Sink
+from mfpolicy.training.logging import METRICS, Sink
 from mfpolicy.training.progress import Progress
 from mfpolicy.training.run_folder import STATE
 from mfpolicy.training.schedule import ema_decay
@@ -44,7 +45,6 @@ class Trainer:
         policy: on the device that trains.
         windows: the data, on the same device.
         config: the run's configuration.
-        fingerprint: of the data, kept with every checkpoint.
         heldout: windows that are measured and not trained on.
         world: this process among those that train together.
 
@@ -60,14 +60,12 @@ class Trainer:
         windows: WindowDataset,
         config: TrainConfig,
         *,
-        fingerprint: str,
         heldout: WindowDataset | None = None,
         world: World | None = None,
     ) -> None:
         self.policy = policy
         self.windows = windows
         self.config = config
-        self.fingerprint = fingerprint
         self.world = world if world is not None else World()
         self.update = Update(policy, windows, config, self.world)
         self.ema = Ema(policy)
@@ -107,18 +105,16 @@ class Trainer:
     def restore(self, folder: Path) -> None:
         """Takes up the newest whole checkpoint of the run folder, if there is one.
 
+        ``model.safetensors`` is written anew from it: a crash can have left an older one.
+
         Raises:
-            RunError: the data are not those the run was trained on.
+            RunError: the checkpoints are damaged, or do not fit a configuration that was forced
+                on the run.
         """
-        state = load_state(folder / STATE)
+        state = load_state(folder / STATE, tidy=self.world.leads)
         if state is None:
             return
-        if state.fingerprint != self.fingerprint:
-            raise RunError(
-                "a resumed run must go on with the data it was trained on",
-                received=self.config.data,
-                remedy="give the run's own dataset, or choose another out=",
-            )
+        require_fit(state, self.policy.state_dict(), steps=self.progress.steps)
         self.policy.load_state_dict(unflatten("policy", state.tensors))
         self.ema.load(unflatten("ema", state.tensors))
         self._restore_optimizer(state.tensors)
@@ -126,6 +122,8 @@ class Trainer:
         self.progress.resume_at(state.numbers.get("seconds", 0.0))
         if self.heldout is not None:
             self.heldout.restore(state.numbers)
+        if self.world.leads:
+            save_policy(self.policy, folder, state=self.ema.state())
 
     def _ends(self, stop: threading.Event) -> bool:
         """Whether no further step follows, and why."""
@@ -199,7 +197,9 @@ class Trainer:
             **flatten("ema", dict(zip(self.ema.names, self.ema.averages, strict=True))),
             **self._optimizer_tensors(),
         }
-        save_state(folder / STATE, TrainingState(self.step, tensors, self.fingerprint, numbers))
+        if (folder / METRICS).is_file():  # no step may be durable whose line is not
+            flush_to_disk(folder / METRICS)
+        save_state(folder / STATE, TrainingState(self.step, tensors, numbers))
         save_policy(self.policy, folder, state=self.ema.state())
         return self.step
 

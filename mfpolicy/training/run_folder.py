@@ -1,61 +1,169 @@
-"""The run folder: claimed by one configuration, described by ``config.yaml``."""
+"""The run folder: claimed by one configuration and one dataset, each described in a file."""
 
 from __future__ import annotations
 
+import json
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mfpolicy.config.convert import leaves, to_mapping
 from mfpolicy.config.schema import TrainConfig
+from mfpolicy.data.durable import PARTIAL_SUFFIX, write_durably
 from mfpolicy.errors import RunError
+from mfpolicy.training.checkpoint import newest_state
 
 CONFIG = "config.yaml"
+DATA = "data.yaml"
 STATE = "training_state"
+FORCED = "forced_resumes.jsonl"
 _FREE = ("resume", "device", "logging", "out", "data")
 """Keys that may differ between a run and its resume; the data are compared by content."""
+_EARLIER = "earlier_seeds"
+_OWN = {name for file in (CONFIG, DATA) for name in (file, file + PARTIAL_SUFFIX)}
+_SHOWN = 60
 
 
-def claim_run_folder(config: TrainConfig) -> Path:
-    """Makes the run folder and writes ``config.yaml``, or checks the one that is there.
+@dataclass(frozen=True)
+class Claim:
+    """A run folder that fits a configuration and a dataset; nothing is written to it yet.
+
+    Attributes:
+        run: the folder.
+        changed: each difference to the run in the folder that ``resume=force`` accepts.
+        seeds: of all demonstrations the run has seen, those before a forced change included;
+            None where they are unknown.
+    """
+
+    run: Path
+    changed: tuple[str, ...]
+    seeds: list[int] | None
+    _described: Mapping[str, Mapping[str, Any]]
+
+    def take(self) -> Path:
+        """Makes the folder and describes the run in it, unless it is described already.
+
+        Forced changes are told by a warning and by a line of ``forced_resumes.jsonl``.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        try:
+            if self.changed:
+                self._record()
+            if self.changed or not (self.run / CONFIG).is_file():
+                self._describe()
+        except OSError as error:
+            raise RunError(
+                f"the run folder {self.run} must be writable",
+                received=str(error),
+                remedy="free disk space and check the permissions, or choose another out=",
+            ) from error
+        if self.changed:
+            told = "; ".join(self.changed)
+            warnings.warn(f"{self.run} goes on with changes: {told}", stacklevel=3)
+        return self.run
+
+    def _describe(self) -> None:
+        """Writes the descriptions, the one that claims the folder last."""
+        import yaml
+
+        for name in (DATA, CONFIG):
+            values = dict(self._described[name])
+            text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
+            write_durably(self.run / name, text.encode())
+
+    def _record(self) -> None:
+        path, checkpoint = self.run / FORCED, newest_state(self.run / STATE)
+        record = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "newest_checkpoint": checkpoint and checkpoint.name,
+            "changed": self.changed,
+        }
+        before = path.read_bytes() if path.is_file() else b""
+        write_durably(path, before + json.dumps(record).encode() + b"\n")
+
+
+def claim_run_folder(config: TrainConfig, data: Mapping[str, Any]) -> Claim:
+    """Checks that the run folder is new, or holds this run and is to be resumed.
+
+    Args:
+        config: with ``resume=force`` the folder may hold a run of another configuration or
+            dataset, which goes on with this one.
+        data: what :func:`~mfpolicy.training.data_description.describe_data` says of the dataset.
 
     Raises:
         RunError: the folder holds a run and ``resume`` is off, or holds a run of another
-            configuration; the message lists each differing key with both values.
+            configuration or dataset (the message lists each difference with both values), or
+            holds something else.
     """
-    import yaml
-
     run = Path(config.out)
-    path = run / CONFIG
-    if path.is_file():
-        if not config.resume:
-            raise RunError(
-                "the run folder must be new",
-                received=str(run),
-                remedy="go on with resume=true, or choose another out=",
-            )
-        _check_same(yaml.safe_load(path.read_text()), to_mapping(config), run)
-        return run
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    asked = {CONFIG: to_mapping(config), DATA: dict(data)}
+    if not (run / CONFIG).is_file():
+        _require_empty(run)
+        return Claim(run, (), _seeds(data), asked)
+    if not config.resume:
+        raise RunError(
+            "the run folder must be new",
+            received=str(run),
+            remedy="go on with resume=true, or choose another out=",
+        )
+    saved = {name: _read(run / name, forced=config.resume == "force") for name in asked}
+    changed = [
+        f"{name}: {each}" for name in asked for each in _differences(saved[name], asked[name])
+    ]
+    if changed and config.resume != "force":
+        raise RunError(
+            "a resumed run must keep its configuration and data",
+            received="; ".join(changed),
+            remedy="give the saved values, choose another out=, or accept the change with "
+            "resume=force",
+        )
+    asked[DATA][_EARLIER] = _seeds(saved[DATA])
+    return Claim(run, tuple(changed), _seeds(asked[DATA]), asked)
+
+
+def _require_empty(run: Path) -> None:
+    if run.exists() and (not run.is_dir() or {path.name for path in run.iterdir()} - _OWN):
         raise RunError(
             "the run folder must be new or empty", received=str(run), remedy="choose another out="
         )
-    run.mkdir(parents=True, exist_ok=True)
-    temporary = run / f".{CONFIG}.writing"
-    temporary.write_text(yaml.safe_dump(to_mapping(config), sort_keys=False))
-    temporary.replace(path)
-    return run
 
 
-def _check_same(saved: Any, asked: dict[str, Any], run: Path) -> None:
-    before, now = dict(leaves(saved or {})), dict(leaves(asked))
-    changed = [
-        f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
-        for key in sorted(before.keys() | now.keys())
-        if key.split(".")[0] not in _FREE and before.get(key) != now.get(key)
-    ]
-    if changed:
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    old, new = dict(leaves(before)), dict(leaves(now))
+    for key in {**new, **old}:
+        if key.split(".")[0] not in (*_FREE, _EARLIER) and old.get(key) != new.get(key):
+            yield f"{key}: {_short(old.get(key))} -> {_short(new.get(key))}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    half = _SHOWN // 2
+    return text if len(text) <= _SHOWN else f"{text[:half]}…{text[-half:]}"
+
+
+def _seeds(data: Mapping[str, Any]) -> list[int] | None:
+    known = [data[key] for key in ("seeds", _EARLIER) if data.get(key) is not None]
+    return sorted(set().union(*known)) if known else None
+
+
+def _read(path: Path, *, forced: bool) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_bytes())
+        if not isinstance(values, dict):
+            raise ValueError("no mapping")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        if forced:
+            return {}
         raise RunError(
-            f"a resumed run must keep the configuration of {run / CONFIG}",
-            received="; ".join(changed),
-            remedy="give the saved values, or choose another out=",
-        )
+            f"a run folder must hold a whole {path.name}",
+            received=f"{path}: {error}",
+            remedy="put it back, or have it written anew with resume=force",
+        ) from error
+    return values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from mfpolicy.errors import DataError
 from mfpolicy.policy import Policy
 from mfpolicy.policy.files import check_device
 from mfpolicy.presets import policy_spec
+from mfpolicy.training.data_description import describe_data
 from mfpolicy.training.distributed import (
     World,
     device_of,
@@ -59,15 +59,17 @@ class TrainSummary:
 def train(config: TrainConfig) -> TrainSummary:
     """Trains a policy and writes its run folder.
 
-    The folder holds ``config.yaml``, ``model.safetensors`` (averaged weights, with normaliser and
-    spec inside), ``metrics.jsonl`` and ``training_state/``. The same configuration, data and
-    machine give the same weights, also when the run was interrupted and resumed (except under a
-    budget in time, which depends on the clock). Started by ``torchrun``, its processes train one
-    policy together and the first of them writes.
+    The folder holds ``config.yaml``, ``data.yaml`` (what the dataset is), ``model.safetensors``
+    (averaged weights, with normaliser and spec inside), ``metrics.jsonl`` and
+    ``training_state/``. The same configuration, data and machine give the same weights, also when
+    the run was interrupted and resumed (except under a budget in time, which depends on the
+    clock). Started by ``torchrun``, its processes train one policy together and the first of them
+    writes.
 
     Raises:
         DataError: the dataset is damaged, or does not fit the task or the policy.
-        RunError: the run folder is in use for another run, or training diverged.
+        RunError: the run folder is in use for another run or cannot be written, a resume does not
+            fit it, or training diverged.
         ConfigError: a value has no meaning for this data.
         BackendError: this machine has no such device.
     """
@@ -80,20 +82,14 @@ def train(config: TrainConfig) -> TrainSummary:
     windows = _windows(dataset, config, device, trained)
     heldout = _windows(dataset, config, device, held) if held else None
     config = _settled(config, world)
-    policy = _build(config, dataset, windows).to(device)
+    claim = claim_run_folder(config, describe_data(dataset))
+    policy = _build(config, dataset, windows, seeds=claim.seeds).to(device)
     with process_group(world, device):
-        trainer = Trainer(
-            policy,
-            windows,
-            config,
-            fingerprint=_fingerprint(dataset),
-            heldout=heldout,
-            world=world,
-        )
-        run = claim_run_folder(config) if world.leads else Path(config.out)
-        world.wait()
+        trainer = Trainer(policy, windows, config, heldout=heldout, world=world)
         if config.resume:
-            trainer.restore(run)
+            trainer.restore(claim.run)
+        world.wait()  # no process may look at the folder once another has changed it
+        run = claim.take() if world.leads else claim.run
         first = trainer.step
         with _opened_sinks(config, run, trainer) as opened:
             trainer.run(run, opened)
@@ -157,7 +153,9 @@ def _check_task(dataset: Dataset, config: TrainConfig) -> None:
         )
 
 
-def _build(config: TrainConfig, dataset: Dataset, windows: WindowDataset) -> Policy:
+def _build(
+    config: TrainConfig, dataset: Dataset, windows: WindowDataset, *, seeds: list[int] | None
+) -> Policy:
     recipe = dataset.spec.recipe
     if recipe is not None:
         recipe = dataclasses.replace(recipe, points=windows.points)
@@ -168,16 +166,8 @@ def _build(config: TrainConfig, dataset: Dataset, windows: WindowDataset) -> Pol
         task=config.task,
         control_rate_hz=dataset.spec.control_rate_hz,
         recipe=recipe.to_dict() if recipe is not None else None,
-        demonstration_seeds=None if dataset.seeds is None else [int(s) for s in dataset.seeds],
+        demonstration_seeds=seeds,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Policy(spec, Normalizer.fit(windows))
-
-
-def _fingerprint(dataset: Dataset) -> str:
-    """Tells two datasets apart by everything but their clouds, which are slow to read."""
-    digest = hashlib.sha256(dataset.episode_ends.tobytes())
-    for name in ("state", "action"):
-        digest.update(dataset.stored(name).read(0, dataset.step_count).tobytes())
-    return digest.hexdigest()

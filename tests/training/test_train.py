@@ -35,7 +35,8 @@ def test_a_run_folder_is_whole_and_loads(configure):
     run = summary.run
     assert (summary.step, summary.interrupted) == (12, False)
     names = {path.name for path in run.iterdir()}
-    assert names == {"config.yaml", "model.safetensors", "metrics.jsonl", "training_state"}
+    described = {"config.yaml", "data.yaml"}
+    assert names == {*described, "model.safetensors", "metrics.jsonl", "training_state"}
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [4, 8, 12]
     assert {"loss", "samples_per_s", "learning_rate", "grad_norm", "mse_end"} <= lines[0].keys()
@@ -139,19 +140,6 @@ def test_a_foreign_folder_is_refused(configure, tmp_path):
     with pytest.raises(RunError, match="new or empty"):
         train(configure())
     assert (tmp_path / "run" / "thesis.tex").read_text() == "precious"
-
-
-def test_a_resume_with_another_configuration_is_refused_with_both_values(configure):
-    train(configure())
-    with pytest.raises(RunError, match=r"training.learning_rate: 0.001 -> 0.01"):
-        train(configure("resume=true", "training.learning_rate=0.01"))
-
-
-def test_a_resume_with_other_data_is_refused(configure, tmp_path):
-    train(configure())
-    other = write_dataset(tmp_path / "other.zarr", first_seed=50)
-    with pytest.raises(RunError, match="the data it was trained on"):
-        train(configure("resume=true", f"data={other}"))
 
 
 def test_data_of_another_task_are_refused_with_both_names(configure, tmp_path):

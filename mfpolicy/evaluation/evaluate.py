@@ -61,7 +61,7 @@ def evaluate(
         workers: processes; by default one a core, at most four on an accelerator.
         device: torch device of the policy in each worker.
         steps: network evaluations a decision (NFE); None takes the objective's default.
-        noise_scale: factor on the policy's noise; 0 leaves its centre, and nothing to chance.
+        noise_scale: factor on the noise that a chunk starts from; 0 leaves its centre.
         videos: record a success and a failure, and draw the point cloud.
         name: folder name below ``run/eval``; by default made of task, seed and NFE.
         progress: called for each episode: at once for those on disk, then as each finishes.

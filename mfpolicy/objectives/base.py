@@ -28,6 +28,8 @@ class Objective:
         predicts: what the network's output means: ``average_velocity`` u(z, r, t), ``velocity``
             v(z, t) at r = t, ``endpoint``, of u(z, r, t) only r = 0 and r = t, or ``sample``,
             the clean chunk x itself.
+        needs_average: :meth:`loss` takes targets from the average of the weights, where the
+            velocity has one.
         progress: share of training that is done, in [0, 1]. The trainer sets it before every
             step, as a function of the step alone; curricula read it.
         stochastic: :meth:`sample` depends on the noise it is given.
@@ -43,6 +45,7 @@ class Objective:
     needs_null: bool = False
     teacher: TeacherOptions | None = None
     predicts: str = "average_velocity"
+    needs_average: bool = False
     progress: float = 0.0
     stochastic: bool = True
     learns_flow_map: bool = False
@@ -135,6 +138,13 @@ def _in_words(choices: range) -> str:
 def at_time(value: float, like: torch.Tensor) -> torch.Tensor:
     """Returns the time ``value`` for every row of ``like`` (B, …), (B,)."""
     return torch.full((len(like),), value, device=like.device, dtype=like.dtype)
+
+
+def fresh_noise(like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+    """Returns standard normal noise of the shape of ``like``, drawn where the generator is."""
+    device = generator.device if generator is not None else like.device
+    noise = torch.randn(like.shape, dtype=like.dtype, device=device, generator=generator)
+    return noise.to(like.device)
 
 
 def per_row(time: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

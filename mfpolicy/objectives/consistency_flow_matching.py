@@ -10,7 +10,9 @@ The difference of the first term is (t − q) times the residual of u(z_t, q, t)
 target a v + (1 − a) u(z_s, q, s) with a = (t − s) / (t − q); so this is one of its family, with the
 weight (t − q)². Where s = q the target is v itself, the only ground truth there is; s ≤ 1 − b, near
 the data, counts as q too (the released codes write time as t' = 1 − t, and cross the segment's end
-by up to δ there, which differs by O(δ²)).
+by up to δ there, which differs by O(δ²)). On Gaussian data of deviation 0.4, with K = 1 and
+δ = 0.001, what (1) converges to has the deviation 0.399 at b = 1 and 0.385 at b = 0.9; but it is
+slow to converge where truth is rare, and a small network is at 0.344 and 0.374 after 2000 steps.
 
 One jump crosses a segment: K segments need K evaluations. FlowPolicy trains K = 2 and samples in
 one, with ``sampler=euler``: on Gaussian data of deviation 0.4 that leaves 0.077, almost regression.
@@ -46,7 +48,8 @@ class ConsistencyFlowMatching(LineRegression):
             through it.
         eps: t' = 1 − t is drawn from [eps, 1].
         delta: δ.
-        boundary: b; s with 1 − s ≥ b takes the line's own point as its target.
+        boundary: b; s with 1 − s ≥ b takes the line's own point as its target. Consistency-FM's
+            released code has 0.9, FlowPolicy's 1.
         velocity_weight: λ.
         sampler: ``segments`` jumps from end to end, ``euler`` takes the released codes' Euler
             steps, any number of them, which is right for K steps alone.

@@ -9,8 +9,12 @@ points are also trained at r = t, the anchor,
 
     ‖u(z, t, t) − v‖² + 1 − cos(u(z, t, t), v),
 
-the cosine over the channels of a step. Intervals with 0 < r < t are not trained, so sampling in n
-steps follows the anchored velocity for n − 1 Euler steps and jumps the last interval, [0, 1/n].
+the cosine over the channels of a step. Intervals with 0 < r < t are not trained, so n steps are
+either, as in the paper, a jump to the data, then n − 1 times new noise and another jump,
+
+    x̂ ← z − t u(z, 0, t),    z = (1 − t) x̂ + t e',    t = 1 − 1/n, …, 1/n,                      (1)
+
+or n − 1 Euler steps along the anchored velocity and a jump over the last interval, [0, 1/n].
 
 Source: Peng et al. 2025, "FACM: Flow-Anchored Consistency Models", with the constants of its
 released code.
@@ -30,7 +34,7 @@ from mfpolicy.objectives.average_velocity import AverageVelocityObjective, Draw,
 from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, at_time, per_row
 from mfpolicy.objectives.derivative import forward_derivative
 from mfpolicy.objectives.velocity import Velocity
-from mfpolicy.options import check_range, parse_options
+from mfpolicy.options import check_choice, check_range, parse_options
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         relaxed: use A(t) and the weight sin(π t / 2), else 1 for both.
         anchor: weight of the anchor; 0 leaves it out.
         cosine: weight of the cosine within the anchor.
+        sampler: of several steps, ``renoise`` (1) or ``euler``.
         weighting: options of :class:`Weighting`, of the r = 0 rows.
         guidance: options of :class:`Guidance`.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
@@ -91,6 +96,7 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         relaxed: bool = True,
         anchor: float = 1.0,
         cosine: float = 1.0,
+        sampler: str = "renoise",
         weighting: Mapping[str, Any] | None = None,
         guidance: Mapping[str, Any] | None = None,
         dispersive: Mapping[str, Any] | None = None,
@@ -108,6 +114,7 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         )
         check_range("anchor", anchor, 0, 1e6)
         check_range("cosine", cosine, 0, 1e6)
+        check_choice("sampler", sampler, ("renoise", "euler"))
         if clip is not None and not clip > 0:
             raise ConfigError("clip must be above 0, or none at all", received=clip)
         self.time = parse_options(ArctanTimes, time)
@@ -115,6 +122,7 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         self.relaxed = relaxed
         self.anchor = anchor
         self.cosine = cosine
+        self.sampler = sampler
 
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
@@ -151,13 +159,26 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         steps: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
-        """Turns noise (B, Th, A) into action chunks: Euler steps along u(z, t, t), then one jump.
+        """Turns noise (B, Th, A) into action chunks with ``steps`` network evaluations.
+
+        Args:
+            velocity: u.
+            noise: (B, Th, A), standard normal.
+            steps: NFE; None takes 1.
+            generator: draws the further noise of ``renoise``.
 
         Raises:
             ConfigError: steps is not a whole number of at least 1.
         """
         steps = self.check_steps(steps)
         z = noise
+        if self.sampler == "renoise":
+            for left in range(steps, 0, -1):
+                t = at_time(left / steps, z)
+                if left < steps:
+                    z, _ = self.path.at(z, self.noise.draw_like(z, generator), t, generator)
+                z = self.noise.contain(z - per_row(t, z) * velocity(z, torch.zeros_like(t), t))
+            return z
         for left in range(steps, 0, -1):
             t = at_time(left / steps, z)
             z = self.noise.contain(

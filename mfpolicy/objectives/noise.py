@@ -78,9 +78,9 @@ class Noise:
         self, actions: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """Draws noise for ``actions`` (B, Th, A), in their shape, dtype and place."""
-        return self.draw(
-            actions.shape, device=actions.device, dtype=actions.dtype, generator=generator
-        )
+        device = generator.device if generator is not None else actions.device
+        noise = self.draw(actions.shape, device=device, dtype=actions.dtype, generator=generator)
+        return noise.to(actions.device)
 
     def contain(self, z: torch.Tensor) -> torch.Tensor:
         """Brings a sampler's step back into the box of bounded noise; other noise has no box."""

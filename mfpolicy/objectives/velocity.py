@@ -27,6 +27,8 @@ class ConditionalVelocity:
         gap: (B, B) int64, steps between two rows' frames, −1 where they are of different episodes.
         teacher: velocity of a teacher under the same observations, for objectives that learn from
             one.
+        average: velocity of the averaged weights under the same observations, for objectives that
+            take their targets from it.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class ConditionalVelocity:
         condition: torch.Tensor | None = None,
         gap: torch.Tensor | None = None,
         teacher: Velocity | None = None,
+        average: Velocity | None = None,
     ) -> None:
         self.network = network
         self.prepared = prepared
@@ -45,6 +48,7 @@ class ConditionalVelocity:
         self.condition = condition
         self.gap = gap
         self.teacher = teacher
+        self.average = average
 
     def __call__(self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Returns u (B, Th, A)."""
@@ -61,6 +65,8 @@ class ConditionalVelocity:
         chosen = self._with(self.prepared[index])
         if isinstance(self.teacher, ConditionalVelocity):
             chosen.teacher = self.teacher.rows(index)
+        if isinstance(self.average, ConditionalVelocity):
+            chosen.average = self.average.rows(index)
         return chosen
 
     def dropped(self, mask: torch.Tensor) -> ConditionalVelocity:
@@ -90,4 +96,5 @@ class ConditionalVelocity:
             condition=self.condition,
             gap=self.gap,
             teacher=self.teacher,
+            average=self.average,
         )

@@ -12,13 +12,13 @@ from mfpolicy import encoders, networks, objectives
 from mfpolicy.data.normalizer import Normalizer
 from mfpolicy.encoders.observation import ObservationEncoder
 from mfpolicy.encoders.state import StateEncoder, StateOptions
-from mfpolicy.errors import ConfigError, ObservationError
+from mfpolicy.errors import ConfigError
 from mfpolicy.objectives.reward import Reward, best_of_chunks
 from mfpolicy.objectives.tilting import Tilting
 from mfpolicy.objectives.velocity import ConditionalVelocity
 from mfpolicy.options import check_range, parse_options
 from mfpolicy.policy.observation import checked_field
-from mfpolicy.policy.selection import candidates
+from mfpolicy.policy.selection import candidates, starting_noise
 from mfpolicy.policy.spec import PolicySpec
 from mfpolicy.types import Batch, Observation
 
@@ -66,7 +66,9 @@ class Policy(nn.Module):
             if self.objective.needs_null
             else None
         )
-        self._teacher: tuple[Policy, ...] = ()  # in a tuple, it is none of the policy's own modules
+        # in tuples, they are none of the policy's own modules
+        self._teacher: tuple[Policy, ...] = ()
+        self._average: tuple[Policy, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -85,6 +87,9 @@ class Policy(nn.Module):
         if self.objective.needs_teacher and self._teacher:
             with torch.no_grad():
                 velocity.teacher = self._teacher[0].velocity(batch)
+        if self.objective.needs_average and self._average:
+            with torch.no_grad():
+                velocity.average = self._average[0].velocity(batch)
         return self.objective.loss(velocity, self.normalizer.action(batch.action), generator)
 
     def learn_from(self, teacher: Policy) -> None:
@@ -94,6 +99,10 @@ class Policy(nn.Module):
         Both must be on one device and normalise actions alike.
         """
         self._teacher = (teacher.eval().requires_grad_(False),)
+
+    def follow(self, average: Policy) -> None:
+        """Shows the objective the velocity of ``average``, this policy with averaged weights."""
+        self._average = (average.eval().requires_grad_(False),)
 
     def velocity(self, batch: Batch) -> ConditionalVelocity:
         """Returns the network under the observations of a batch in environment units."""
@@ -134,7 +143,7 @@ class Policy(nn.Module):
                 one-step objectives.
             noise: (B, Th, A), distributed as the objective's noise, (B, N, Th, A) for N candidates;
                 the same noise gives the same actions, unless sampler or tilting draw more of it.
-            noise_scale: factor on the noise; 0 leaves its centre, and nothing to chance.
+            noise_scale: factor on the noise that a chunk starts from; 0 leaves its centre.
             generator: draws the noise where none is given.
             guidance_scale: w of a network that takes it as an input; None takes the objective's.
             best_of: N; of N chunks for each observation, evaluated in one batch with the encoder
@@ -196,7 +205,8 @@ class Policy(nn.Module):
         count = candidates(
             self.objective, steps=steps, best_of=best_of, reward=reward, tilting=tilting
         )
-        e = noise_scale * self._noise(condition, noise, generator, count)  # (B, N, Th, A)
+        shape = (len(condition), count, self.spec.horizon, self.spec.action_dim)
+        e = starting_noise(shape, self.objective, condition, noise, generator) * noise_scale
         velocity = ConditionalVelocity(self.network, self.network.prepare(condition))
         if count > 1:
             rows = torch.arange(len(condition), device=condition.device)
@@ -209,28 +219,6 @@ class Policy(nn.Module):
         chunks = self.objective.sample(steered, e.flatten(0, 1), steps, generator)
         actions = self._executed(chunks).unflatten(0, e.shape[:2])  # (B, N, Ta, A)
         return actions[:, 0] if reward is None else best_of_chunks(actions, reward)
-
-    def _noise(
-        self,
-        condition: torch.Tensor,
-        noise: torch.Tensor | None,
-        generator: torch.Generator | None,
-        count: int,
-    ) -> torch.Tensor:
-        """The noise that was given, or drawn, (B, N, Th, A)."""
-        shape = (len(condition), count, self.spec.horizon, self.spec.action_dim)
-        if noise is None:
-            device = generator.device if generator is not None else condition.device
-            rows = (shape[0] * count, *shape[2:])
-            drawn = self.objective.noise.draw(rows, device=device, generator=generator)
-            noise = drawn.view(shape)
-        if count == 1 and noise.ndim == 3:
-            noise = noise[:, None]
-        if tuple(noise.shape) != shape:
-            plain = f"(B, Th, A) = {(shape[0], *shape[2:])}"
-            wanted = plain if count == 1 else f"(B, N, Th, A) = {shape}"
-            raise ObservationError(f"noise must have shape {wanted}", received=tuple(noise.shape))
-        return noise.to(condition)
 
     def _executed(self, chunks: torch.Tensor) -> torch.Tensor:
         """The executed part of normalised chunks (…, Th, A) in the environment's units."""

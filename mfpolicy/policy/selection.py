@@ -1,8 +1,10 @@
-"""Several chunks for one observation, and how one of them is chosen by a reward."""
+"""Several chunks for one observation: the noise they start from, and how one is chosen."""
 
 from __future__ import annotations
 
-from mfpolicy.errors import ConfigError
+import torch
+
+from mfpolicy.errors import ConfigError, ObservationError
 from mfpolicy.objectives.base import Objective
 from mfpolicy.objectives.reward import Reward
 from mfpolicy.objectives.tilting import Tilting
@@ -43,3 +45,36 @@ def candidates(
         )
     tilting.check(objective)
     return tilting.particles
+
+
+def starting_noise(
+    shape: tuple[int, int, int, int],
+    objective: Objective,
+    like: torch.Tensor,
+    noise: torch.Tensor | None,
+    generator: torch.Generator | None,
+) -> torch.Tensor:
+    """Returns the noise that was given, or draws the objective's, (B, N, Th, A).
+
+    Args:
+        shape: B, N, Th and A.
+        objective: whose noise it is.
+        like: gives dtype and place.
+        noise: of that shape, or (B, Th, A) where N is 1; None draws.
+        generator: to draw with.
+
+    Raises:
+        ObservationError: the noise has another shape.
+    """
+    rows, count, *chunk = shape
+    if noise is None:
+        device = generator.device if generator is not None else like.device
+        noise = objective.noise.draw((rows * count, *chunk), device=device, generator=generator)
+        noise = noise.view(shape)
+    if count == 1 and noise.ndim == 3:
+        noise = noise[:, None]
+    if tuple(noise.shape) != shape:
+        plain = f"(B, Th, A) = {(rows, *chunk)}"
+        wanted = plain if count == 1 else f"(B, N, Th, A) = {shape}"
+        raise ObservationError(f"noise must have shape {wanted}", received=tuple(noise.shape))
+    return noise.to(like)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from typing import TypeVar
+
 import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Ema:
@@ -33,6 +38,13 @@ class Ema:
     def update(self, *, decay: float) -> None:
         """Average ← decay · average + (1 − decay) · parameter."""
         get_ema_multi_avg_fn(decay)(self.averages, self.parameters, None)
+
+    def averaged(self, module: M) -> M:
+        """Returns a copy of the module whose parameters are the averages, now and later."""
+        shown = copy.deepcopy(module)
+        for average, parameter in zip(self.averages, shown.parameters(), strict=True):
+            parameter.data = average
+        return shown
 
     def state(self) -> dict[str, torch.Tensor]:
         """The module's state dict with averaged parameters."""

@@ -67,8 +67,10 @@ class Trainer:
         self.windows = windows
         self.config = config
         self.world = world if world is not None else World()
-        self.update = Update(policy, windows, config, self.world)
         self.ema = Ema(policy)
+        if policy.objective.needs_average:
+            policy.follow(self.ema.averaged(policy))
+        self.update = Update(policy, windows, config, self.world)
         self.progress = Progress(config, windows=len(windows))
         self.heldout: Heldout | None = None
         if heldout is not None:

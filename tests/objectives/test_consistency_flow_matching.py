@@ -131,6 +131,38 @@ def test_the_average_velocity_is_the_fixed_point_up_to_delta():
     assert biases[0] < 0.1
 
 
+@pytest.mark.parametrize(
+    ("boundary", "std"), [(0.9, 0.3846), (1.0, 0.3993)], ids=["consistency-fm", "flowpolicy"]
+)
+def test_truth_taken_early_narrows_the_fixed_point(boundary, std):
+    """The linear fixed point on Gaussian data, in closed form, against the objective's target.
+
+    f(z, t) = E[f(z_s, s) | z_t] is an Euler step of the flow, so the map's gain is the product of
+    theirs, and where the target is on the line itself the last step reaches down to 0.
+    """
+    objective = _build(delta=1e-3, boundary=boundary)
+    t = torch.arange(1, 1001, dtype=torch.float64) * 1e-3
+    scale = ORACLE.scale(t)
+    slope = (t - (1 - t) * SIGMA**2) / scale**2  # of the velocity in z
+    early = 1 - (t - 1e-3) >= boundary - 1e-9
+    gain, last = 1.0, torch.nonzero(early)[-1, 0]
+    gains = torch.empty_like(t)  # of f(·, t)
+    for k in range(len(t)):
+        h = t[k] if k <= last else 1e-3
+        gain = 1 - h * slope[k] if k <= last else gain * (1 - h * slope[k])
+        gains[k] = gain
+    assert float(gains[-1]) == pytest.approx(std, abs=2e-4)
+
+    def velocity(z, r, t):
+        index = (t * 1000).round().long().clamp(1, 1000) - 1
+        return per_row((1 - gains[index]) / t.clamp(min=1e-3), z) * z
+
+    z = torch.full((1000, 1, 1), 0.7, dtype=torch.float64)
+    mean_v = per_row(slope, z) * z  # the mean of v given z, of data without a mean
+    target = objective.target(velocity, z, torch.zeros_like(t), t, mean_v)
+    torch.testing.assert_close(target, velocity(z, t, t), rtol=0, atol=1e-6)
+
+
 def test_other_numbers_of_steps_are_refused(noise):
     with pytest.raises(ConfigError, match="steps of this ConsistencyFlowMatching must be 2"):
         _build(segments=2).sample(ORACLE, noise, 4)

@@ -87,7 +87,7 @@ def test_one_step_is_exact_and_more_ask_only_for_what_is_trained():
         asked.append((float(r[0]), float(t[0])))
         return ORACLE(z, r, t)
 
-    objective = FlowAnchoredConsistency()
+    objective = FlowAnchoredConsistency(sampler="euler")
     truth = MU + SIGMA * noise
     torch.testing.assert_close(objective.sample(velocity, noise), truth, rtol=0, atol=1e-9)
     objective.sample(velocity, noise, 4)
@@ -97,7 +97,36 @@ def test_one_step_is_exact_and_more_ask_only_for_what_is_trained():
     assert errors[1] / errors[2] == pytest.approx(2, rel=0.25)
 
 
-@pytest.mark.parametrize("options", [{"clip": 0.0}, {"anchor": -1.0}, {"cosine": -0.5}])
+@pytest.mark.parametrize("steps", [2, 3, 8])
+def test_jumps_with_new_noise_keep_the_distribution_and_forget_the_first(steps):
+    rows = 20_000
+    noise = torch.randn(rows, 1, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    asked = []
+
+    def velocity(z, r, t):
+        asked.append((float(r[0]), float(t[0])))
+        return ORACLE(z, r, t)
+
+    objective = FlowAnchoredConsistency()
+    x = objective.sample(velocity, noise, steps, torch.Generator().manual_seed(1))
+    assert asked == [(0, left / steps) for left in range(steps, 0, -1)]
+    assert float(x.mean()) == pytest.approx(MU, abs=4 * SIGMA / rows**0.5)
+    assert float(x.std()) == pytest.approx(SIGMA, abs=4 * SIGMA / (2 * rows) ** 0.5)
+    again = objective.sample(ORACLE, noise, steps, torch.Generator().manual_seed(1))
+    other = objective.sample(ORACLE, noise, steps, torch.Generator().manual_seed(2))
+    assert torch.equal(x, again)
+    assert not torch.equal(x, other)
+    one = objective.sample(ORACLE, noise, 1)
+    kept = torch.corrcoef(torch.stack([x.flatten(), one.flatten()]))[0, 1]
+    # a step at t keeps the share (1 − t) σ / s(t) of the deviation that the sample had
+    shares = [
+        (1 - t) * SIGMA / ((1 - t) ** 2 * SIGMA**2 + t**2) ** 0.5
+        for t in (left / steps for left in range(steps - 1, 0, -1))
+    ]
+    assert float(kept) == pytest.approx(math.prod(shares), abs=4 / rows**0.5)
+
+
+@pytest.mark.parametrize("options", [{"clip": 0.0}, {"anchor": -1.0}, {"sampler": "eulr"}])
 def test_impossible_options_are_refused(options):
     with pytest.raises(ConfigError, match=next(iter(options))):
         FlowAnchoredConsistency(**options)

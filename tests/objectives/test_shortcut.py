@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from mfpolicy.errors import ConfigError
-from mfpolicy.objectives import Shortcut
+from mfpolicy.objectives import ConditionalVelocity, Shortcut
 from mfpolicy.objectives.shortcut import DyadicTimes
-from oracles.draws import MU, SIGMA, curved, weights
-from oracles.gaussian import Gaussian
+from oracles.draws import MU, SIGMA, curved, draw, weights
+from oracles.gaussian import Gaussian, GaussianNetwork
 
 LIKE = torch.zeros(1, dtype=torch.float64)
 
@@ -67,6 +67,34 @@ def test_halfway_points_and_targets_stay_within_the_clip():
     target = Shortcut(clip=4.0).target(velocity, z, r, t, z)
     assert seen[1].max() == 4.0
     assert target.min() == -4.0
+
+
+def _shifted(shift: float, rows: int) -> ConditionalVelocity:
+    return ConditionalVelocity(
+        GaussianNetwork(SIGMA), torch.full((rows, 1), MU + shift, dtype=torch.float64)
+    )
+
+
+@pytest.mark.parametrize("legs", ["average", "own"])
+def test_the_halves_are_the_averages_or_the_networks_own(legs):
+    z, r, t, v = draw(40)
+    r[::4] = t[::4]
+    live, average = _shifted(0.0, 40), _shifted(-0.5, 40)
+    live.average = average
+    objective = Shortcut(legs=legs, clip=100.0)
+    assert objective.needs_average == (legs == "average")
+    target = objective.target(live, z, r, t, v)
+    taken = average if legs == "average" else live
+    torch.testing.assert_close(target, Shortcut(legs="own", clip=100.0).target(taken, z, r, t, v))
+    assert torch.equal(target[::4], v[::4])  # flow matching is on the data either way
+
+
+def test_a_velocity_without_an_average_stands_for_its_own():
+    z, r, t, v = draw(40)
+    targets = [
+        Shortcut(legs=legs).target(_shifted(0.0, 40), z, r, t, v) for legs in ("average", "own")
+    ]
+    assert torch.equal(*targets)
 
 
 @pytest.mark.parametrize("steps", [3, 6, 64, 100])

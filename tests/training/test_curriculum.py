@@ -4,12 +4,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mfpolicy.data import WindowDataset, open_dataset
 from mfpolicy.objectives import AlphaFlow, Shortcut
 from mfpolicy.training import train
 from mfpolicy.training.checkpoint import load_state
 from mfpolicy.training.loop import Trainer
-from mfpolicy.training.train import _build
 
 STEPS = 12
 
@@ -76,52 +74,32 @@ def test_a_resume_inside_a_curriculum_is_exact(configure, tmp_path, stop_after, 
     _assert_same(*(state.tensors for state in states))
 
 
-def _trainer(config) -> Trainer:
-    policy = config.policy
-    dataset = open_dataset(config.data)
-    windows = WindowDataset(
-        dataset,
-        n_obs_steps=policy.n_obs_steps,
-        horizon=policy.horizon,
-        n_action_steps=policy.n_action_steps,
-        points=policy.points,
-    )
-    return Trainer(_build(config, dataset, windows), windows, config, fingerprint="")
-
-
-def test_shortcut_is_shown_the_average_of_the_weights(configure, monkeypatch):
-    seen = []
-    target = Shortcut.target
+@pytest.mark.parametrize("legs", ["average", "own"])
+def test_shortcut_is_shown_the_average_of_the_weights(configure, monkeypatch, legs):
+    shown, compared, trainers = [], [], []
+    target, one_step = Shortcut.target, Trainer._one_step
 
     def spied(self, velocity, *rows):
-        seen.append(velocity)
+        shown.append(velocity.average)
         return target(self, velocity, *rows)
 
+    def stepped(self):
+        before = [average.clone() for average in self.ema.averages]
+        one_step(self)
+        trainers.append(self)
+        if shown[-1] is not None:
+            seen = dict(shown[-1].network.named_parameters())
+            assert not any(parameter.requires_grad for parameter in seen.values())
+            names = [name.removeprefix("network.") for name in self.ema.names]
+            pairs = zip(names, before, self.ema.averages, strict=True)
+            mine = [(seen[n], old, new) for n, old, new in pairs if n in seen]
+            assert all(torch.equal(now, new) for now, _, new in mine)
+            compared.append(any(not torch.equal(old, new) for _, old, new in mine))
+
     monkeypatch.setattr(Shortcut, "target", spied)
-    trainer = _trainer(configure("objective=shortcut"))
-    names = [name for name, _ in trainer.policy.named_parameters()]
-    states = []
-    for _ in range(4):
-        states.append({n: v.clone() for n, v in trainer.ema.state().items() if n in names})
-        trainer._seconds = 0.0
-        trainer._one_step()
-        shown = dict(seen[-1].average.network.named_parameters())
-        network = {n.removeprefix("network."): n for n in names if n.startswith("network.")}
-        for short, name in network.items():
-            assert torch.equal(shown[short], trainer.ema.state()[name])
-            assert not shown[short].requires_grad
-    moved = states[-1]["network.film_time.weight"] - states[0]["network.film_time.weight"]
-    assert moved.abs().max() > 0
-
-
-def test_the_average_is_no_part_of_the_policy(configure):
-    trainer = _trainer(configure("objective=shortcut"))
-    plain = _trainer(configure("objective=shortcut", "objective.legs=own"))
-    assert trainer.policy.state_dict().keys() == plain.policy.state_dict().keys()
-    assert len(list(trainer.policy.parameters())) == len(list(plain.policy.parameters()))
-    batch = trainer.update.batch_of(0)
-    for one, shown in ((trainer, True), (plain, False)):
-        velocities = []
-        one.policy.objective.loss = lambda velocity, *_, seen=velocities: seen.append(velocity)
-        one.policy.loss(batch)
-        assert (velocities[0].average is not None) == shown
+    monkeypatch.setattr(Trainer, "_one_step", stepped)
+    run = train(configure("objective=shortcut", f"objective.legs={legs}", "training.steps=4")).run
+    assert [average is not None for average in shown] == [legs == "average"] * 4
+    assert compared == [True] * 4 * (legs == "average")
+    assert _weights(run).keys() == trainers[0].policy.state_dict().keys()
+    assert not any("average" in name for name in _weights(run))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ from mfpolicy.training.heldout import split_episodes
 from mfpolicy.training.logging import Sink, sinks
 from mfpolicy.training.loop import Trainer
 from mfpolicy.training.run_folder import claim_run_folder
+
+_GLOBAL_RNG = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ class TrainSummary:
     planned_steps: int | None
 
 
-def train(config: TrainConfig) -> TrainSummary:
+def train(
+    config: TrainConfig, *, load: Callable[..., WindowDataset] = WindowDataset
+) -> TrainSummary:
     """Trains a policy and writes its run folder.
 
     The folder holds ``config.yaml``, ``data.yaml`` (what the dataset is), ``model.safetensors``
@@ -65,6 +71,10 @@ def train(config: TrainConfig) -> TrainSummary:
     the run was interrupted and resumed (except under a budget in time, which depends on the
     clock). Started by ``torchrun``, its processes train one policy together and the first of them
     writes.
+
+    Args:
+        config: the run.
+        load: makes the windows, called as :class:`WindowDataset` is; runs may share their data.
 
     Raises:
         DataError: the dataset is damaged, or does not fit the task or the policy.
@@ -79,8 +89,8 @@ def train(config: TrainConfig) -> TrainSummary:
     dataset = open_dataset(config.data)
     _check_task(dataset, config)
     trained, held = split_episodes(dataset, config)
-    windows = _windows(dataset, config, device, trained)
-    heldout = _windows(dataset, config, device, held) if held else None
+    windows = _windows(load, dataset, config, device, trained)
+    heldout = _windows(load, dataset, config, device, held) if held else None
     config = _settled(config, world)
     claim = claim_run_folder(config, describe_data(dataset))
     policy = _build(config, dataset, windows, seeds=claim.seeds).to(device)
@@ -107,9 +117,13 @@ def train(config: TrainConfig) -> TrainSummary:
 
 
 def _windows(
-    dataset: Dataset, config: TrainConfig, device: torch.device, episodes: list[int]
+    load: Callable[..., WindowDataset],
+    dataset: Dataset,
+    config: TrainConfig,
+    device: torch.device,
+    episodes: list[int],
 ) -> WindowDataset:
-    return WindowDataset(
+    return load(
         dataset,
         n_obs_steps=config.policy.n_obs_steps,
         horizon=config.policy.horizon,
@@ -168,6 +182,6 @@ def _build(
         recipe=recipe.to_dict() if recipe is not None else None,
         demonstration_seeds=seeds,
     )
-    with torch.random.fork_rng(devices=[]):
+    with _GLOBAL_RNG, torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Policy(spec, Normalizer.fit(windows))

@@ -21,8 +21,8 @@ RECIPE = PointCloudRecipe(
 )
 
 
-def episode(seed: int, length: int = 20) -> Episode:
-    """The hand walks towards a target that the cloud shows."""
+def episode(seed: int, length: int = 20, *, action_dim: int = ACTION_DIM) -> Episode:
+    """The hand walks towards a target that the cloud shows; action dimensions past four rest."""
     random = np.random.default_rng(seed)
     target = random.uniform(-0.5, 0.5, 3)
     hand = random.uniform(-0.5, 0.5, 3)
@@ -31,7 +31,7 @@ def episode(seed: int, length: int = 20) -> Episode:
         clouds.append(target + 0.02 * random.standard_normal((POINTS, 3)))
         states.append(np.tile(hand, 3))
         step = np.clip(4 * (target - hand), -1, 1)
-        actions.append([*step, np.sign(target[0])])
+        actions.append([*step, np.sign(target[0]), *[0.0] * (action_dim - ACTION_DIM)])
         hand = hand + 0.05 * step
     return Episode(
         point_cloud=np.asarray(clouds, np.float32),
@@ -42,7 +42,14 @@ def episode(seed: int, length: int = 20) -> Episode:
     )
 
 
-def write_dataset(path: Path, *, episodes: int = 4, first_seed: int = 0, task: str = TASK) -> Path:
+def write_dataset(
+    path: Path,
+    *,
+    episodes: int = 4,
+    first_seed: int = 0,
+    task: str = TASK,
+    action_dim: int = ACTION_DIM,
+) -> Path:
     """Writes the dataset and returns its path."""
     spec = DatasetSpec(
         task=task,
@@ -51,10 +58,10 @@ def write_dataset(path: Path, *, episodes: int = 4, first_seed: int = 0, task: s
         recipe=RECIPE,
         camera=None,
         state_dim=STATE_DIM,
-        action_dim=ACTION_DIM,
+        action_dim=action_dim,
         points=POINTS,
     )
     with DatasetWriter.open(path, spec) as writer:
         for seed in range(first_seed, first_seed + episodes):
-            writer.append(episode(seed))
+            writer.append(episode(seed, action_dim=action_dim))
     return path

@@ -49,8 +49,8 @@ def table(cells: list[Cell], commit: str) -> str:
     rows = [
         "`mp1_small` with each objective: the same ten demonstrations (seeds from 0), encoder, "
         f"network, optimizer and number of steps ({STEPS} of 64), one training seed; evaluation "
-        f"seeds from {FIRST_SEED}, the last weights. Success at any step, Wilson 95 % intervals; at the "
-        f"end in brackets. {machine()}; trained at commit {commit}.",
+        f"seeds from {FIRST_SEED}, the last weights. Success at any step, Wilson 95 % intervals; "
+        f"at the end in brackets. {machine()}; trained at commit {commit}.",
         "",
         "| objective | NFE | " + " | ".join(TASKS) + " |",
         "|---|---|" + "---|" * len(TASKS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from mfpolicy.errors import ConfigError
 from mfpolicy.registry import Registry
 
 NETWORKS: Registry[Network] = Registry("network")
@@ -41,6 +42,35 @@ class Network(nn.Module):
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Returns u (B, Th, A) and the hidden features, each (B, D), for regularisers."""
         raise NotImplementedError(f"{type(self).__name__} must implement features()")
+
+    def with_velocity(
+        self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, prepared: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        """Returns u and a second head's velocity v, (B, Th, A) each, and hidden features (B, D).
+
+        Raises:
+            ConfigError: this network has no such head.
+        """
+        raise ConfigError(
+            "an objective with a velocity head needs a network that has one",
+            received=type(self).__name__,
+            remedy="build the network with velocity_head=True",
+        )
+
+    def guide(self, prepared: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
+        """Adds guidance, (w, t_min, t_max) of each row (B, 3), to what :meth:`prepare` returned.
+
+        It is the same at every (z, r, t), so that evaluations and their derivatives cost as much
+        as without it.
+
+        Raises:
+            ConfigError: this network takes no guidance as an input.
+        """
+        raise ConfigError(
+            "guidance at a chosen scale needs a network that takes it as an input",
+            received=type(self).__name__,
+            remedy="build the network with scale_input=True",
+        )
 
     def forward(
         self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, prepared: torch.Tensor

@@ -53,5 +53,28 @@ class IntervalEmbedding(nn.Module):
         return self.end(self.sinusoids(t)) + self.start(self.sinusoids(r))
 
 
+class GuidanceEmbedding(nn.Module):
+    """Sum of learned embeddings of a guidance scale and of the interval that it holds in.
+
+    Args:
+        dim: size of the embedding.
+        top_frequency: see :class:`SinusoidalEmbedding`.
+    """
+
+    def __init__(self, dim: int, *, top_frequency: float) -> None:
+        super().__init__()
+        self.sinusoids = SinusoidalEmbedding(dim, top_frequency=top_frequency)
+        self.inputs = nn.ModuleList(_mlp(dim) for _ in range(3))
+
+    def forward(self, guidance: torch.Tensor) -> torch.Tensor:
+        """(w, t_min, t_max) of each row (B, 3), w ≥ 1 → (B, dim)."""
+        w, low, high = guidance.unbind(dim=1)
+        values = (1 / w, low, high)  # all of them in [0, 1]
+        return sum(
+            (embed(self.sinusoids(x)) for embed, x in zip(self.inputs, values, strict=True)),
+            start=torch.zeros_like(w[:, None]),
+        )
+
+
 def _mlp(dim: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(dim, 4 * dim), nn.Mish(), nn.Linear(4 * dim, dim))

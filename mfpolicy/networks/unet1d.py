@@ -11,7 +11,7 @@ from mfpolicy.errors import ConfigError
 from mfpolicy.networks.base import NETWORKS, Network
 from mfpolicy.networks.forward_mode import GroupNorm
 from mfpolicy.networks.live_conv import LiveConv1d, LiveUpsample1d
-from mfpolicy.networks.time_embedding import IntervalEmbedding
+from mfpolicy.networks.time_embedding import GuidanceEmbedding, IntervalEmbedding
 
 
 class ConvBlock(nn.Module):
@@ -91,6 +91,8 @@ class UNet1D(Network):
         groups: groups of each group norm; divides every width.
         time_dim: size of the interval embedding.
         top_frequency: highest frequency of the time embedding (see its docstring).
+        velocity_head: a second last layer, which only :meth:`with_velocity` evaluates.
+        scale_input: :meth:`guide` takes a guidance scale and its interval.
 
     Raises:
         ConfigError: horizon, kernel size, widths and groups do not fit one another.
@@ -107,6 +109,8 @@ class UNet1D(Network):
         groups: int = 8,
         time_dim: int = 128,
         top_frequency: float = 1.0,
+        velocity_head: bool = False,
+        scale_input: bool = False,
     ) -> None:
         super().__init__(action_dim=action_dim, horizon=horizon, condition_dim=condition_dim)
         _check(horizon, widths, kernel_size, groups)
@@ -132,9 +136,8 @@ class UNet1D(Network):
         for level in range(len(widths) - 1, 0, -1):
             self.up.append(pair(2 * widths[level], widths[level - 1], lengths[level]))
             self.grow.append(LiveUpsample1d(widths[level - 1], length=lengths[level]))
-        self.final = ConvBlock(
-            widths[0], widths[0], kernel_size=kernel_size, length=horizon, groups=groups
-        )
+        last = {"kernel_size": kernel_size, "length": horizon, "groups": groups}
+        self.final = ConvBlock(widths[0], widths[0], **last)
         self.project = LiveConv1d(widths[0], action_dim, kernel_size=1, length=horizon)
 
         blocks = [m for m in self.modules() if isinstance(m, ResidualBlock)]
@@ -142,6 +145,14 @@ class UNet1D(Network):
         self.film_time = nn.Linear(time_dim, sum(self._film_sizes), bias=False)
         self.film_condition = nn.Linear(condition_dim, sum(self._film_sizes))
         self._initialise_film(time_dim + condition_dim)
+        if velocity_head:
+            self.velocity_head = nn.Sequential(
+                ConvBlock(widths[0], widths[0], **last),
+                LiveConv1d(widths[0], action_dim, kernel_size=1, length=horizon),
+            )
+        if scale_input:
+            self.guidance = GuidanceEmbedding(time_dim, top_frequency=top_frequency)
+            self.film_guidance = nn.Linear(time_dim, sum(self._film_sizes), bias=False)
 
     def _initialise_film(self, fan_in: int) -> None:
         """Draws both halves as PyTorch draws the one linear layer that they are together."""
@@ -157,6 +168,29 @@ class UNet1D(Network):
         self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, prepared: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Returns u (B, Th, A) and the flattened output of every level but the last (B, D)."""
+        x, hidden = self._trunk(z, r, t, prepared)
+        return self.project(self.final(x)).transpose(1, 2), hidden
+
+    def with_velocity(
+        self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, prepared: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        """Returns u, the velocity head's v, and hidden features, as in the base class."""
+        if not hasattr(self, "velocity_head"):
+            return super().with_velocity(z, r, t, prepared)
+        x, hidden = self._trunk(z, r, t, prepared)
+        u, v = self.project(self.final(x)), self.velocity_head(x)
+        return u.transpose(1, 2), v.transpose(1, 2), hidden
+
+    def guide(self, prepared: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
+        """(B, F), (B, 3) → (B, F): guidance has a share in every FiLM layer, as time has."""
+        if not hasattr(self, "film_guidance"):
+            return super().guide(prepared, guidance)
+        return prepared + self.film_guidance(nn.functional.mish(self.guidance(guidance)))
+
+    def _trunk(
+        self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, prepared: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """What the heads see (B, C, Th), and the hidden features."""
         time = nn.functional.mish(self.time(r, t))
         films = iter((prepared + self.film_time(time)).split(self._film_sizes, dim=1))
         x = z.transpose(1, 2)  # (B, A, Th)
@@ -170,8 +204,7 @@ class UNet1D(Network):
         x = self.middle(x, films)
         for blocks, grow in zip(self.up, self.grow, strict=True):
             x = grow(blocks(torch.cat([x, skips.pop()], dim=1), films))
-        u = self.project(self.final(x)).transpose(1, 2)  # (B, Th, A)
-        return u, hidden
+        return x, hidden
 
 
 def _check(horizon: int, widths: Sequence[int], kernel_size: int, groups: int) -> None:

@@ -60,6 +60,27 @@ class ConditionalVelocity:
         """Returns u (B, Th, A) and hidden features, each (B, D)."""
         return self.network.features(z, r, t, self.prepared)
 
+    def with_velocity(
+        self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        """Returns u and the velocity head's v, (B, Th, A) each, and hidden features, each (B, D).
+
+        Raises:
+            ConfigError: the network has no velocity head.
+        """
+        return self.network.with_velocity(z, r, t, self.prepared)
+
+    def guided(self, guidance: torch.Tensor) -> ConditionalVelocity:
+        """Returns the velocity of a network that takes guidance as an input, at ``guidance``.
+
+        Args:
+            guidance: scale and interval of each row, (w, t_min, t_max), (B, 3).
+
+        Raises:
+            ConfigError: the network takes no such input.
+        """
+        return self._with(self.network.guide(self.prepared, guidance))
+
     def rows(self, index: torch.Tensor) -> ConditionalVelocity:
         """Returns the velocity of the rows ``index`` alone."""
         chosen = self._with(self.prepared[index])

@@ -86,7 +86,8 @@ class Policy(nn.Module):
         velocity = self.velocity(batch)
         if self.objective.needs_teacher and self._teacher:
             with torch.no_grad():
-                velocity.teacher = self._teacher[0].velocity(batch)
+                teacher = self._teacher[0]
+                velocity.teacher = teacher.objective.at_scale(teacher.velocity(batch))
         if self.objective.needs_average and self._average:
             with torch.no_grad():
                 velocity.average = self._average[0].velocity(batch)

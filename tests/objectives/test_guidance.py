@@ -11,6 +11,7 @@ from mfpolicy.objectives.base import per_row
 from mfpolicy.objectives.guidance import Guidance
 from oracles.draws import assert_no_mean
 from oracles.gaussian import Gaussian
+from oracles.guided import Guided
 
 MU, NULL, SIGMA, SCALE = 0.3, -0.7, 0.4, 2.0
 KINDS = [("cfg", 0.0, 1.0), ("interval", 0.2, 0.7), ("interval", 0.0, 0.5), ("interval", 0.4, 1.0)]
@@ -22,34 +23,6 @@ HEADS = [
 ]
 
 
-class Guided(Gaussian):
-    """The flow of N(mu, σ²) whose mean is another on an interval of time.
-
-    The velocity is affine in mu, so classifier-free guidance with scale w moves the mean to
-    w μ + (1 − w) μ_null, and leaves σ. With g(t) = (1 − t) / s(t), z / s(t) moves along the flow
-    by ∫ mu dg, whatever mu does in time.
-    """
-
-    def __init__(self, mu: torch.Tensor, guided: torch.Tensor, t_min: float, t_max: float) -> None:
-        super().__init__(mu, SIGMA)
-        self.guided, self.t_min, self.t_max = guided, t_min, t_max
-
-    def velocity(self, z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        inside = per_row((t >= self.t_min) & (t <= self.t_max), z)
-        mean = torch.where(inside, self.guided, self.mu)
-        return Gaussian(mean, SIGMA).velocity(z, t)
-
-    def flow(self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        r, t = per_row(r, z), per_row(t, z)
-
-        def rise(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-            return (1 - low) / self.scale(low) - (1 - high) / self.scale(high)
-
-        middle = [edge.clamp(self.t_min, self.t_max) for edge in (r, t)]
-        moved = self.mu * (rise(r, t) - rise(*middle)) + self.guided * rise(*middle)
-        return self.scale(r) * (z / self.scale(t) + moved)
-
-
 class GuidedNetwork(Network):
     """The guided oracle as a network: the condition (B, 2) is the mean, and the guided mean."""
 
@@ -59,7 +32,7 @@ class GuidedNetwork(Network):
 
     def features(self, z, r, t, prepared):
         means = (per_row(value, z) for value in prepared.T)
-        return Guided(*means, *self.interval)(z, r, t), [z.flatten(1)]
+        return Guided(*means, *self.interval, sigma=SIGMA)(z, r, t), [z.flatten(1)]
 
 
 def _velocity(rows: int, t_min: float, t_max: float) -> ConditionalVelocity:
@@ -83,7 +56,7 @@ def _draw(rows: int) -> tuple[torch.Tensor, ...]:
 
 def test_the_guided_oracle_moves_along_its_velocity():
     """Its flow map against Runge–Kutta steps of its velocity, across both ends of the interval."""
-    oracle = Guided(torch.tensor(MU).double(), torch.tensor(1.3).double(), 0.25, 0.75)
+    oracle = Guided(torch.tensor(MU).double(), torch.tensor(1.3).double(), 0.25, 0.75, sigma=SIGMA)
     z = torch.linspace(-2, 2, 9, dtype=torch.float64).view(9, 1, 1)
     zeros = torch.zeros(9, dtype=z.dtype)
     end = z

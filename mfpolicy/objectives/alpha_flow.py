@@ -13,7 +13,9 @@ With the adaptive weight 1 / (d + c)^p on d = ‖u − u_tgt‖² the factor is 
 p = 0, as in the paper's objective, and a at p = 1, as in its released code, and keeps the size of
 the gradient through the curriculum at any p.
 
-Source: Zhang et al. 2025, "AlphaFlow: Understanding and Improving MeanFlow Models".
+Source: Zhang et al. 2025, "AlphaFlow: Understanding and Improving MeanFlow Models", and its
+released code for the sigmoid, its threshold and p = 1. The distribution of times is MeanFlow's and
+c a choice made here; the code's clamp of targets, for its largest models, is left out.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from mfpolicy.objectives.average_velocity import where_apart
 from mfpolicy.objectives.base import OBJECTIVES, Diagnostics
 from mfpolicy.objectives.interval_target import interval_target
 from mfpolicy.objectives.meanflow import MeanFlow
+from mfpolicy.objectives.time_sampling import ENDS
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.options import check_range, parse_options
 
@@ -89,6 +92,7 @@ class AlphaFlow(MeanFlow):
         0.5
     """
 
+    defaults = {"time": ENDS, "weighting": {"power": 1.0}}
     needs_lines = "the first part of its intervals follows the line from z_t to z_s"
 
     def __init__(

@@ -14,13 +14,12 @@ from mfpolicy.objectives.dispersive import Dispersive
 from mfpolicy.objectives.guidance import Guidance
 from mfpolicy.objectives.interpolant import Interpolant, check_path
 from mfpolicy.objectives.noise import Noise
-from mfpolicy.objectives.time_sampling import TimeSampling
+from mfpolicy.objectives.time_sampling import ENDS, TimeSampling
 from mfpolicy.objectives.velocity import ConditionalVelocity, Velocity
 from mfpolicy.objectives.weighting import Weighting
 from mfpolicy.options import parse_options
 
-Evaluated = tuple[torch.Tensor, list[torch.Tensor]]
-"""u (B, Th, A) and hidden features, each (B, D)."""
+Evaluated = tuple[torch.Tensor, list[torch.Tensor]]  # u (B, Th, A), hidden features (B, D)
 
 
 @dataclass(frozen=True)
@@ -51,18 +50,19 @@ class LineRegression(Objective):
     Args:
         time: options of :class:`TimeSampling`.
         weighting: options of :class:`Weighting`.
-        guidance: options of :class:`Guidance`.
-        dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
+        guidance, dispersive: options of :class:`Guidance`, :class:`Dispersive`.
         noise, coupling, path: options of :class:`Noise`, :class:`Coupling`, :class:`Interpolant`.
 
     Attributes:
         needs_lines: why nothing but a straight path will do, where that is so.
+        defaults: of ``time`` and ``weighting``, where they are not those of the options.
 
     Raises:
         ConfigError: the path is not one that the objective, or the noise, can be used with.
     """
 
     needs_lines: str = ""
+    defaults: Mapping[str, Mapping[str, Any]] = {}
 
     def __init__(
         self,
@@ -75,8 +75,8 @@ class LineRegression(Objective):
         coupling: Mapping[str, Any] | None = None,
         path: Mapping[str, Any] | None = None,
     ) -> None:
-        self.time = parse_options(TimeSampling, time)
-        self.weighting = parse_options(Weighting, weighting)
+        self.time = parse_options(TimeSampling, time, self.defaults.get("time"))
+        self.weighting = parse_options(Weighting, weighting, self.defaults.get("weighting"))
         self.guidance = parse_options(Guidance, guidance)
         self.dispersive = parse_options(Dispersive, dispersive)
         self.noise = parse_options(Noise, noise)
@@ -186,13 +186,12 @@ class LineRegression(Objective):
             evaluated: what :meth:`evaluate` returned, where it was called before.
             weighting: in place of the objective's own.
         """
-        velocity = at.velocity
         u, features = evaluated if evaluated is not None else self.evaluate(at)
         residual = u - target
         losses = factor * (weighting or self.weighting).loss(residual)
         loss = (losses if at.weight is None else at.weight * losses).mean()
         diagnostics = squares_by_region(residual.detach(), at.r, at.t)
-        if self.dispersive.active and isinstance(velocity, ConditionalVelocity):
+        if self.dispersive.active and isinstance(velocity := at.velocity, ConditionalVelocity):
             if self.dispersive.source == "encoder" and velocity.condition is not None:
                 features = [velocity.condition]
             spread = self.dispersive.loss(features, velocity.gap)
@@ -205,6 +204,7 @@ class AverageVelocityObjective(LineRegression):
     """Regression of u(z, r, t) on any interval; its target's mean is u itself, or tends to it."""
 
     learns_flow_map = True
+    defaults = {"time": ENDS}
 
 
 def where_apart(

@@ -9,7 +9,8 @@ Deployed is a₁ of a₀, net(net(0, 0), t*): deterministic, two evaluations. a�
 it towards the data near by, so that modes that are farther apart than the noise 1 − t* do not
 average. Its time t' runs from noise to data; the package's is t = 1 − t'.
 
-Source: "Much Ado About Noising" (Pan et al. 2025) and its released code.
+Source: Pan et al. 2025, "Much Ado About Noising: Dispelling the Myths of Generative Robotic
+Control", and its released code.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ data the map's minimiser is narrower than the data at λ = 1). ``tangent=predict
 network's own u(z, t, t), held fixed, which is free of that bias at any λ.
 
 Source: You et al. 2025, "Modular MeanFlow: Towards Stable and Scalable One-Step Generative
-Modeling". The length of the warm-up is not given there.
+Modeling". No official code is public; the linear warm-up over half of training is a choice made
+here.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import torch
 from mfpolicy.objectives.average_velocity import AverageVelocityObjective, where_apart
 from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, per_row
 from mfpolicy.objectives.derivative import forward_derivative
+from mfpolicy.objectives.time_sampling import ENDS
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.options import check_choice, check_range
 
@@ -50,6 +52,8 @@ class ModularMeanFlow(AverageVelocityObjective):
         >>> objective.modulation
         0.15
     """
+
+    defaults = {"time": ENDS, "weighting": {"power": 0.0}}
 
     def __init__(
         self,

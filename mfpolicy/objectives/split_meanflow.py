@@ -13,7 +13,8 @@ data enter: what short intervals get wrong, long ones inherit, so their share sh
 The target has no conditional noise; its error is the network's own.
 
 Source: Guo et al. 2025, "SplitMeanFlow: Interval Splitting Consistency in Few-Step Generative
-Modeling". The paper distils a flow-matching teacher; here the flow-matching rows take its place.
+Modeling". The paper distils a flow-matching teacher; here the flow-matching rows take its place,
+and their share is a choice made here.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from mfpolicy.objectives.average_velocity import AverageVelocityObjective, where_apart
 from mfpolicy.objectives.base import OBJECTIVES
 from mfpolicy.objectives.interval_target import interval_target, split_time
+from mfpolicy.objectives.time_sampling import ENDS
 from mfpolicy.objectives.velocity import Velocity
 
 
@@ -41,6 +43,8 @@ class SplitMeanFlow(AverageVelocityObjective):
         >>> objective = SplitMeanFlow(weighting={"power": 0.0})
         >>> loss, diagnostics = objective.loss(lambda z, r, t: 0 * z, torch.ones(8, 4, 2))
     """
+
+    defaults = {"time": ENDS, "weighting": {"power": 0.0}}
 
     @torch.no_grad()
     def target(

@@ -16,7 +16,7 @@ makes inexact; finite h biases the Langevin part alone. Where the weights of a r
 grow uneven, they are drawn anew in proportion (systematic resampling). Without the weights,
 guidance by ∇φ would be biased.
 
-Source: "Test-time scaling of diffusions with flow maps" (FMTT).
+Source: Sabour et al. 2025, "Test-time scaling of diffusions with flow maps".
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ import torch
 from mfpolicy.errors import ConfigError
 from mfpolicy.options import check_choice, check_range, parse_options
 
+ENDS = {"p_end": 0.1}
+"""Default of objectives that learn intervals: some rows at the only one that is deployed."""
+
 
 @dataclass(frozen=True)
 class TimeSampling:
@@ -68,7 +71,8 @@ def single_times(options: Mapping[str, Any] | TimeSampling | None) -> TimeSampli
     Raises:
         ConfigError: the options ask for intervals.
     """
-    time = parse_options(TimeSampling, options, {"distribution": "uniform", "p_equal": 1.0})
+    defaults = {"distribution": "uniform", "mean": 0.0, "p_equal": 1.0}
+    time = parse_options(TimeSampling, options, defaults)
     if time.p_equal != 1 or time.p_end:
         raise ConfigError(
             "time.p_equal must be 1 and time.p_end 0: this objective draws no intervals",

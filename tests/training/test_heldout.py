@@ -11,6 +11,7 @@ from mfpolicy.errors import ConfigError
 from mfpolicy.policy import load_policy
 from mfpolicy.training import train
 from mfpolicy.training.heldout import METRIC, split_episodes
+from mfpolicy.training.update import Update
 from mfpolicy.types import Observation
 
 
@@ -47,6 +48,27 @@ def test_the_logged_error_is_that_of_the_saved_policy(configure):
     scale = policy.normalizer.action
     error = scale(actions) - scale(batch.action[:, 1:4])
     assert logged[-1] == pytest.approx(float(error.square().mean().sqrt()), rel=1e-5)
+
+
+def test_the_average_is_measured_also_where_the_network_is_compiled(
+    configure, monkeypatch, tmp_path
+):
+    """A compiled function is bound to the weights that are trained, also in a copy."""
+    words = ("validation.episodes=1", "validation.every=4", "training.learning_rate=1e-2")
+    plain = train(configure(*words)).run
+    init = Update.__init__
+
+    def compiled(self, policy, *arguments):
+        init(self, policy, *arguments)
+        policy.network.features = (lambda features: lambda *inputs: features(*inputs))(
+            policy.network.features
+        )
+
+    monkeypatch.setattr(Update, "__init__", compiled)
+    run = train(configure(*words, f"out={tmp_path / 'compiled'}")).run
+    logged = [[line[METRIC] for line in _lines(folder)] for folder in (plain, run)]
+    assert len(logged[0]) == 3
+    assert logged[0] == logged[1]
 
 
 def test_holding_out_changes_nothing_else(configure, tmp_path):

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from mfpolicy.config.schema import LoggingConfig
 from mfpolicy.data.durable import write_durably
 from mfpolicy.errors import BackendError, RunError
+from mfpolicy.training.progress_bar import ProgressBar
 
 METRICS = "metrics.jsonl"
 
@@ -142,42 +143,6 @@ class TensorBoardLog:
         self._writer.close()
 
 
-class ProgressBar:
-    """Steps done with loss, samples per second and remaining time, on a terminal's stderr."""
-
-    def __init__(self, steps: int | None, *, start: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn as Remaining
-
-        self._progress = Progress(
-            TextColumn("train"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}"),
-            TextColumn("{task.fields[rate]:.0f} samples/s"),
-            Remaining(),
-            console=Console(stderr=True),
-        )
-        self._task = self._progress.add_task(
-            "train", total=steps, completed=start, loss=float("nan"), rate=float("nan")
-        )
-        self._progress.start()
-
-    def write(self, metrics: Mapping[str, float]) -> None:
-        """Moves the bar to the step."""
-        self._progress.update(
-            self._task,
-            completed=int(metrics["step"]),
-            loss=metrics["loss"],
-            rate=metrics["samples_per_s"],
-        )
-
-    def close(self) -> None:
-        """Leaves the bar as it stands."""
-        self._progress.stop()
-
-
 @contextmanager
 def sinks(
     config: LoggingConfig,
@@ -206,7 +171,7 @@ def sinks(
         if config.tensorboard:
             opened.append(TensorBoardLog(folder, resume_step=start))
         if config.progress and sys.stderr.isatty():
-            opened.append(ProgressBar(steps, start=start))
+            opened.append(ProgressBar(folder.name, steps, start=start))
         yield opened
     finally:
         for sink in reversed(opened):

@@ -27,7 +27,8 @@ class TrainingState:
 
     Attributes:
         step: optimizer steps done.
-        tensors: weights, averages and optimizer moments by prefixed name.
+        tensors: weights, averages, optimizer moments and metrics of steps that no line of the log
+            has told yet, by prefixed name.
         numbers: seconds trained, and what else a resume takes up, by name.
     """
 
@@ -48,10 +49,9 @@ def save_state(folder: Path, state: TrainingState) -> Path:
     path = folder / f"step-{state.step:08d}{_SUFFIX}"
     facts = {"step": state.step, "numbers": state.numbers, "checksum": _checksum(state)}
     write_tensors(path, state.tensors, {_META: json.dumps(facts)})
-    up_to_now = [file for file in _files(folder) if _step(file) <= state.step]
-    for file in _files(folder) + _files(folder, _DAMAGED):
-        if file not in up_to_now[:KEPT]:
-            file.unlink(missing_ok=True)
+    _keep_two(folder, state.step)
+    for damaged in _files(folder, _DAMAGED):
+        damaged.unlink()
     return path
 
 
@@ -88,6 +88,8 @@ def load_state(folder: Path, *, tidy: bool = True) -> TrainingState | None:
         for path, error in damaged.items():
             warnings.warn(f"passed over a damaged checkpoint: {error}", stacklevel=2)
             path.replace(path.with_suffix(_DAMAGED))
+        if state is not None:
+            _keep_two(folder, state.step)
     return state
 
 
@@ -143,6 +145,14 @@ def _files(folder: Path, suffix: str = _SUFFIX) -> list[Path]:
     """Checkpoints of the folder, newest first."""
     names = [file for file in folder.glob(f"step-*{suffix}") if re.search(r"-\d+\.", file.name)]
     return sorted(names, key=_step, reverse=True)
+
+
+def _keep_two(folder: Path, step: int) -> None:
+    """Removes all checkpoints but that of ``step`` and the one before it."""
+    up_to_step = [file for file in _files(folder) if _step(file) <= step]
+    for file in _files(folder):
+        if file not in up_to_step[:KEPT]:
+            file.unlink()
 
 
 def _step(path: Path) -> int:

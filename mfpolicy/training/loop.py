@@ -101,9 +101,15 @@ class Trainer:
                     saved = self._save(folder)
             if not self.interrupted and self._window:
                 self._log(mark, marked, sinks, folder)
+                saved = -1  # a checkpoint of this step holds these metrics as not yet logged
             if saved != self.step or not (folder / "model.safetensors").is_file():
                 self._save(folder)
             self.world.wait()
+
+    @property
+    def logged(self) -> int:
+        """The step up to which lines of the log stand; a resume tells what follows anew."""
+        return self.step - len(self._window.get("loss", ()))
 
     def restore(self, folder: Path) -> None:
         """Takes up the newest whole checkpoint of the run folder, if there is one.
@@ -125,6 +131,11 @@ class Trainer:
         self.progress.resume_at(state.numbers.get("seconds", 0.0))
         if self.heldout is not None:
             self.heldout.restore(state.numbers)
+        for name, values in unflatten("unlogged", state.tensors).items():
+            self._window[name] = list(values.to(self.policy.device).unbind())
+        self._error = state.numbers.get("unlogged_error")
+        for group in self.update.optimizer.param_groups:
+            group["lr"] = state.numbers["learning_rate"]
         if self.world.leads:
             save_policy(self.policy, folder, state=self.ema.state())
 
@@ -192,13 +203,18 @@ class Trainer:
         self._stop_if_diverged(folder)
         if not self.world.leads:
             return self.step
-        numbers = {"seconds": self.progress.seconds}
+        rate = float(self.update.optimizer.param_groups[0]["lr"])
+        numbers = {"seconds": self.progress.seconds, "learning_rate": rate}
         if self.heldout is not None:
             numbers |= self.heldout.to_numbers()
+        if self._error is not None:
+            numbers["unlogged_error"] = self._error
+        unlogged = {name: torch.stack(values) for name, values in self._window.items()}
         tensors = {
             **flatten("policy", self.policy.state_dict()),
             **flatten("ema", dict(zip(self.ema.names, self.ema.averages, strict=True))),
             **self._optimizer_tensors(),
+            **flatten("unlogged", unlogged),
         }
         if (folder / METRICS).is_file():  # no step may be durable whose line is not
             flush_to_disk(folder / METRICS)

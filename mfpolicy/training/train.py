@@ -152,7 +152,7 @@ def _opened_sinks(
         config.logging,
         run,
         steps=trainer.progress.steps,
-        start=trainer.step,
+        start=trainer.logged,
         run_config=to_mapping(config),
     )
 

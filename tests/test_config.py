@@ -186,6 +186,8 @@ def test_a_run_folder_with_an_equals_sign_is_still_the_run(tmp_path):
         ("train", ["seed=1", "seed=2"], "each key must be given once"),
         ("eval", ["runs/d", "epsiodes=3"], "'episodes'"),
         ("eval", ["runs/d", "episodes=0"], "episodes must be at least 1"),
+        ("eval", ["runs/d", "noise_scale=-1"], "noise_scale must be at least 0"),
+        ("eval", ["runs/d", "noise_scale=half"], "noise_scale must be a number"),
         ("eval", ["runs/d", "runs/e"], "each key must be given once. Received: 'run'"),
         ("collect", ["epsodes=3"], "'episodes'"),
         ("collect", ["suite.point=3"], "'suite.points'"),

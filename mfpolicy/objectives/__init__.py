@@ -28,6 +28,7 @@ from mfpolicy.objectives.modular_meanflow import ModularMeanFlow
 from mfpolicy.objectives.regression import Regression
 from mfpolicy.objectives.shortcut import Shortcut
 from mfpolicy.objectives.split_meanflow import SplitMeanFlow
+from mfpolicy.objectives.tilting import Tilting
 from mfpolicy.objectives.velocity import ConditionalVelocity, Velocity
 
 build = OBJECTIVES.build
@@ -51,6 +52,7 @@ __all__ = [
     "Regression",
     "Shortcut",
     "SplitMeanFlow",
+    "Tilting",
     "Velocity",
     "build",
     "names",

@@ -159,6 +159,10 @@ class Policy(nn.Module):
             ObservationError: a key is missing, a shape does not fit, or a value is not finite.
             ConfigError: the objective cannot sample so, options do not go together, or the
                 reward is not finite or of another shape.
+
+        Example:
+            >>> slow = lambda actions: -actions.square().sum((-2, -1))
+            >>> policy.predict(observation, best_of=16, reward=slow)    # doctest: +SKIP
         """
         return self.decode(
             self.encode(self.prepare(observation)),

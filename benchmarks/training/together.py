@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.cells import machine
 
-RUNS, STEPS, BATCH = 4, 40, 64
+RUNS, STEPS, BATCH = 4, 20, 64
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ import os
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -70,19 +70,25 @@ class TogetherError(RunError):
 
 
 def train_together(
-    configs: Sequence[TrainConfig], *, workers: int | None = None
+    configs: Sequence[TrainConfig],
+    *,
+    workers: int | None = None,
+    each: Callable[..., TrainSummary] = train,
 ) -> list[TrainSummary]:
     """Trains several runs at once, each exactly as :func:`train` does.
 
     Tasks, policies, objectives and batch sizes may differ; runs over the same data share them in
     memory. A run that fails stops no other. Ctrl-C or SIGTERM stops all after their current step;
     those under way save, those not yet begun are left as they are, and the same call with
-    ``resume`` goes on exactly. A second Ctrl-C ends the call once the runs have saved.
+    ``resume`` goes on exactly. A second Ctrl-C ends the call at once; the runs still save before
+    the process ends.
 
     Args:
         configs: the runs, begun in this order; each has a folder ``out`` of its own.
         workers: how many train at a time. Each has its share of torch's threads. None takes as
             many as torch has threads, on a GPU as many as ``RUNS_PER_GPU``.
+        each: trains one of them in its thread, called as :func:`train` is with ``load``; whoever
+            keeps a record of each run wraps it.
 
     Returns:
         A summary for each configuration, in their order.
@@ -106,7 +112,7 @@ def train_together(
             ) as pool,
         ):
             runs = [
-                pool.submit(contextvars.copy_context().run, _run, config, load, stop)
+                pool.submit(contextvars.copy_context().run, _run, each, config, load, stop)
                 for config in configs
             ]
     finally:
@@ -119,13 +125,16 @@ def train_together(
 
 
 def _run(
-    config: TrainConfig, load: SharedWindows, stop: threading.Event
+    each: Callable[..., TrainSummary],
+    config: TrainConfig,
+    load: SharedWindows,
+    stop: threading.Event,
 ) -> TrainSummary | Exception:
     try:
         if stop.is_set():
             return _not_begun(config)
         with _own_stream(config.device):
-            return train(config, load=load)
+            return each(config, load=load)
     except Exception as error:
         traceback.clear_frames(error.__traceback__)  # they hold the run's weights
         return error

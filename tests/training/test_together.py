@@ -145,6 +145,18 @@ def test_an_unforeseen_error_is_kept_with_its_type(configure, tmp_path, monkeypa
     assert caught.value.outcomes[0].step == 12
 
 
+def test_a_wrapped_training_sees_every_run(configure, tmp_path):
+    seen = []
+
+    def noted(config, **options):
+        seen.append(config.seed)
+        return train(config, **options)
+
+    configs = [configure(f"out={tmp_path / str(n)}", f"seed={n}") for n in range(3)]
+    assert [run.step for run in train_together(configs, workers=2, each=noted)] == [12] * 3
+    assert sorted(seen) == [0, 1, 2]
+
+
 _PROGRAM = """
 import sys
 from mfpolicy.config import compose

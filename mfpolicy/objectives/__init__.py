@@ -25,6 +25,7 @@ from mfpolicy.objectives.improved_meanflow import ImprovedMeanFlow
 from mfpolicy.objectives.meanflow import MeanFlow
 from mfpolicy.objectives.mip import Mip
 from mfpolicy.objectives.modular_meanflow import ModularMeanFlow
+from mfpolicy.objectives.rectified_meanflow import RectifiedMeanFlow
 from mfpolicy.objectives.regression import Regression
 from mfpolicy.objectives.shortcut import Shortcut
 from mfpolicy.objectives.split_meanflow import SplitMeanFlow
@@ -49,6 +50,7 @@ __all__ = [
     "Mip",
     "ModularMeanFlow",
     "Objective",
+    "RectifiedMeanFlow",
     "Regression",
     "Shortcut",
     "SplitMeanFlow",

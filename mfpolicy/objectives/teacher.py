@@ -18,7 +18,7 @@ class TeacherOptions:
     Attributes:
         run: run folder of a trained policy; None trains one into the folder ``teacher`` of the run.
         objective: what the one that is trained is trained with; it must learn a velocity.
-        steps: its optimizer steps; None takes as many as the student's.
+        steps: its optimizer steps; None trains it as long as the student.
         start: the student starts from its weights; their networks must agree.
     """
 
@@ -88,4 +88,4 @@ def teacher_velocity(velocity: Velocity, z: torch.Tensor, t: torch.Tensor) -> to
         z: (B, Th, A).
         t: (B,).
     """
-    return teacher_of(velocity)(z, t, t)
+    return teacher_of(velocity)(z, t, t).to(z.dtype)

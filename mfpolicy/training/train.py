@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from mfpolicy.training.heldout import split_episodes
 from mfpolicy.training.logging import Sink, sinks
 from mfpolicy.training.loop import Trainer
 from mfpolicy.training.run_folder import claim_run_folder
+from mfpolicy.training.teacher import prepare_teacher
 
 _GLOBAL_RNG = threading.Lock()
 
@@ -94,6 +96,9 @@ def train(
     config = _settled(config, world)
     claim = claim_run_folder(config, describe_data(dataset))
     policy = _build(config, dataset, windows, seeds=claim.seeds).to(device)
+    teach = functools.partial(train, load=load)
+    if stopped := prepare_teacher(policy, windows, config, claim, teach, leads=world.leads):
+        return stopped
     with process_group(world, device):
         trainer = Trainer(policy, windows, config, heldout=heldout, world=world)
         if config.resume:

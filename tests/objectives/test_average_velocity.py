@@ -5,7 +5,7 @@ import torch
 
 from mfpolicy import objectives
 from mfpolicy.objectives import AverageVelocityObjective, ConditionalVelocity
-from oracles.draws import MU, SIGMA, assert_no_mean, curved, draw, weights
+from oracles.draws import MU, SIGMA, assert_no_mean, curved, draw, taught, weights
 from oracles.gaussian import Gaussian, GaussianNetwork
 
 ORACLE = Gaussian(MU, SIGMA)
@@ -82,15 +82,18 @@ def test_on_rows_with_r_equal_t_the_gradient_is_flow_matchings(name):
     options = {"time": share.get(name, {"p_equal": 1.0}), **PLAIN}
     if name == "flow_anchored_consistency":
         options["cosine"] = 0.0
+    if name == "rectified_meanflow":
+        options["pairs"] = {"kept": 1.0}
     objective = _build(name, **options)
     x = ORACLE.sample((300, 1, 1), torch.Generator().manual_seed(0))
     weight = weights()
-    loss, _ = objective.loss(curved(weight), x, torch.Generator().manual_seed(5))
-    at = objective.draw(curved(weight), x, torch.Generator().manual_seed(5))
-    flow_matching = (curved(weight)(at.z, at.t, at.t) - at.v).square().mean()
+    velocity = taught(curved(weight))
+    loss, _ = objective.loss(velocity, x, torch.Generator().manual_seed(5))
+    at = objective.draw(velocity, x, torch.Generator().manual_seed(5))
+    flow_matching = (velocity(at.z, at.t, at.t) - at.v).square().mean()
     if name == "flow_anchored_consistency":
         objective.anchor = 0.0
-        flow_matching += objective.loss(curved(weight), x, torch.Generator().manual_seed(5))[0]
+        flow_matching += objective.loss(velocity, x, torch.Generator().manual_seed(5))[0]
     torch.testing.assert_close(loss, flow_matching)
     found, expected = (torch.autograd.grad(value, weight)[0] for value in (loss, flow_matching))
     torch.testing.assert_close(found, expected)
@@ -121,7 +124,7 @@ def test_the_gradient_is_that_of_the_loss_with_the_target_frozen(name, progress)
         def velocity(z, r, t):
             return curved(weight if torch.is_grad_enabled() else frozen)(z, r, t)
 
-        return objective.loss(velocity, x, torch.Generator().manual_seed(5))[0]
+        return objective.loss(taught(velocity), x, torch.Generator().manual_seed(5))[0]
 
     weight = weights()
     (gradient,) = torch.autograd.grad(loss(weight), weight)
@@ -140,7 +143,7 @@ def test_a_networks_hidden_features_are_spread(name):
 
     x = ORACLE.sample((30, 1, 1), torch.Generator().manual_seed(0))
     prepared = torch.linspace(0, 1, 30, dtype=x.dtype)[:, None].requires_grad_()
-    velocity = ConditionalVelocity(Watching(SIGMA), prepared)
+    velocity = ConditionalVelocity(Watching(SIGMA), prepared, teacher=ORACLE)
     plain, _ = _build(name).loss(velocity, x, torch.Generator().manual_seed(5))
     objective = _build(name, dispersive={"kind": "info_nce_l2", "weight": 2.0})
     loss, diagnostics = objective.loss(velocity, x, torch.Generator().manual_seed(5))
@@ -153,7 +156,7 @@ def test_rows_without_their_condition_train_the_null_branch(name):
     x = ORACLE.sample((64, 1, 1), torch.Generator().manual_seed(0))
     null = torch.full((1, 1), -0.7, dtype=x.dtype, requires_grad=True)
     velocity = ConditionalVelocity(
-        GaussianNetwork(SIGMA), torch.full((64, 1), MU).double(), null=null
+        GaussianNetwork(SIGMA), torch.full((64, 1), MU).double(), null=null, teacher=ORACLE
     )
     objective = _build(name, guidance={"kind": "cfg", "omega": 2.0, "drop": 0.2})
     assert objective.needs_null

@@ -6,9 +6,8 @@ import torch
 from mfpolicy import objectives
 from mfpolicy.errors import ConfigError
 from mfpolicy.objectives.base import per_row
+from oracles.draws import MU, SIGMA, taught
 from oracles.gaussian import Gaussian
-
-MU, SIGMA = 0.3, 0.4
 
 
 @pytest.fixture(params=objectives.names())
@@ -24,6 +23,10 @@ def noise():
 
 def _predicts(what: str) -> list[str]:
     return [n for n in objectives.names() if objectives.OBJECTIVES.get(n).predicts == what]
+
+
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def _does(objective: objectives.Objective, steps: int | None) -> bool:
@@ -78,7 +81,7 @@ def test_the_default_steps_are_as_many_network_evaluations(objective, noise):
 def test_loss_is_a_finite_scalar_with_detached_diagnostics(objective):
     weight = torch.ones(3, requires_grad=True)
     actions = torch.rand(64, 4, 3, generator=torch.Generator().manual_seed(0))
-    loss, diagnostics = objective.loss(lambda z, r, t: (z + 1) * weight, actions)
+    loss, diagnostics = objective.loss(taught(lambda z, r, t: (z + 1) * weight), actions)
     loss.backward()
     assert loss.shape == ()
     assert loss.isfinite()
@@ -90,8 +93,7 @@ def test_loss_is_a_finite_scalar_with_detached_diagnostics(objective):
 def test_the_generator_decides_the_loss(objective):
     actions = torch.rand(64, 4, 3, generator=torch.Generator().manual_seed(0))
     losses = [
-        objective.loss(Gaussian(MU, SIGMA), actions, torch.Generator().manual_seed(seed))[0]
-        for seed in (1, 1, 2)
+        objective.loss(taught(Gaussian(MU, SIGMA)), actions, _seeded(seed))[0] for seed in (1, 1, 2)
     ]
     assert losses[0] == losses[1]
     assert (losses[1] == losses[2]) == isinstance(objective, objectives.Regression)

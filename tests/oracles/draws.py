@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from mfpolicy.objectives.base import per_row
+from mfpolicy.objectives.teacher import Taught
 from oracles.gaussian import Gaussian
 
 MU, SIGMA = 0.3, 0.4
@@ -42,3 +43,8 @@ def curved(weight: torch.Tensor):
 
 def weights() -> torch.Tensor:
     return torch.tensor([0.8, -0.5, 0.4, 0.3], dtype=torch.float64, requires_grad=True)
+
+
+def taught(velocity) -> Taught:
+    """``velocity`` with the exact teacher of :func:`draw`'s data beside it; most never ask it."""
+    return Taught(velocity, Gaussian(MU, SIGMA))

@@ -149,7 +149,9 @@ def test_more_of_a_policy_without_noise_are_refused(name, options, observation):
 
 @pytest.mark.parametrize("name", objectives.names())
 def test_tilting_is_defined_for_flow_maps_alone(name, observation):
-    policy, how = _policy(name), {"reward": _reward, "tilting": Tilting(particles=4, steps=2)}
+    policy = _policy(name)
+    tilting = Tilting(particles=4, steps=2, noise=float(policy.objective.learns_score))
+    how = {"reward": _reward, "tilting": tilting}
     if name in TILTED:
         assert policy.predict(observation, **how).isfinite().all()
         return

@@ -10,7 +10,7 @@ import torch
 
 from mfpolicy.objectives.base import Diagnostics, Objective, per_row, squares_by_region
 from mfpolicy.objectives.coupling import Coupling
-from mfpolicy.objectives.dispersive import Dispersive
+from mfpolicy.objectives.dispersive import Dispersive, evaluate
 from mfpolicy.objectives.guidance import Guidance
 from mfpolicy.objectives.interpolant import Interpolant, check_path
 from mfpolicy.objectives.noise import Noise
@@ -165,9 +165,7 @@ class LineRegression(Objective):
 
     def evaluate(self, at: Draw) -> Evaluated:
         """Returns u (B, Th, A) with graph, and the hidden features of a network."""
-        if isinstance(at.velocity, ConditionalVelocity):
-            return at.velocity.features(at.z, at.r, at.t)
-        return at.velocity(at.z, at.r, at.t), []
+        return evaluate(at.velocity, at.z, at.r, at.t)
 
     def regress(
         self,
@@ -191,13 +189,7 @@ class LineRegression(Objective):
         losses = factor * (weighting or self.weighting).loss(residual)
         loss = (losses if at.weight is None else at.weight * losses).mean()
         diagnostics = squares_by_region(residual.detach(), at.r, at.t)
-        if self.dispersive.active and isinstance(velocity := at.velocity, ConditionalVelocity):
-            if self.dispersive.source == "encoder" and velocity.condition is not None:
-                features = [velocity.condition]
-            spread = self.dispersive.loss(features, velocity.gap)
-            loss = loss + self.dispersive.weight * spread
-            diagnostics["dispersive"] = spread.detach()
-        return loss, diagnostics
+        return self.dispersive.add(loss, diagnostics, at.velocity, features), diagnostics
 
 
 class AverageVelocityObjective(LineRegression):

@@ -32,6 +32,7 @@ import torch
 from mfpolicy.errors import ConfigError
 from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, Objective, at_time, per_row
 from mfpolicy.objectives.coupling import Coupling
+from mfpolicy.objectives.dispersive import Dispersive, evaluate
 from mfpolicy.objectives.noise import Noise
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.objectives.weighting import Weighting
@@ -62,6 +63,7 @@ class Ddim(Objective):
         sampler: ``correct`` or ``legacy``, see Eq. 1.
         clip: clip every x̂ to [−1, 1], the range of normalised actions.
         weighting: options of :class:`Weighting`; by default every row weighs the same.
+        dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
         noise: options of :class:`Noise`; gaussian or student_t.
         coupling: options of :class:`Coupling`. The correct sampler follows the flow of any
             coupling, because √ᾱ' x̂ + √(1 − ᾱ') ε needs only the means of x and e given z.
@@ -85,6 +87,7 @@ class Ddim(Objective):
         sampler: str = "correct",
         clip: bool = True,
         weighting: Mapping[str, Any] | None = None,
+        dispersive: Mapping[str, Any] | None = None,
         noise: Mapping[str, Any] | None = None,
         coupling: Mapping[str, Any] | None = None,
     ) -> None:
@@ -94,6 +97,7 @@ class Ddim(Objective):
         self.sampler = sampler
         self.clip = clip
         self.weighting = parse_options(Weighting, weighting, {"power": 0.0})
+        self.dispersive = parse_options(Dispersive, dispersive)
         self.noise = parse_options(Noise, noise)
         if self.noise.kind == "bounded":
             raise ConfigError(
@@ -117,8 +121,10 @@ class Ddim(Objective):
         signal = per_row(self.levels.to(x.dtype).to(x.device)[level], x)
         z = signal.sqrt() * x + (1 - signal).sqrt() * e
         t = level.to(x.dtype) / self.train_steps
-        residual = velocity(z, torch.zeros_like(t), t) - x
-        return self.weighting.loss(residual).mean(), {"mse": residual.detach().square().mean()}
+        predicted, features = evaluate(velocity, z, torch.zeros_like(t), t)
+        loss = self.weighting.loss(predicted - x).mean()
+        diagnostics = {"mse": (predicted - x).detach().square().mean()}
+        return self.dispersive.add(loss, diagnostics, velocity, features), diagnostics
 
     def sample(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from mfpolicy.errors import ConfigError
+from mfpolicy.objectives.velocity import ConditionalVelocity, Velocity
 from mfpolicy.options import check_choice, check_range
 
 KINDS = ("none", "reference", "info_nce_l2", "cosine", "hinge", "covariance")
@@ -53,6 +54,29 @@ class Dispersive:
         """Whether there is anything to compute."""
         return self.kind != "none" and self.weight > 0
 
+    def add(
+        self,
+        loss: torch.Tensor,
+        diagnostics: dict[str, torch.Tensor],
+        velocity: Velocity,
+        features: list[torch.Tensor],
+    ) -> torch.Tensor:
+        """Returns ``loss`` with the weighted term, and notes the term in ``diagnostics``.
+
+        Args:
+            loss: scalar.
+            diagnostics: gets the entry ``dispersive``.
+            velocity: what was evaluated; a closed form has nothing to spread.
+            features: its hidden features, each (B, D), as :func:`evaluate` returns them.
+        """
+        if not self.active or not isinstance(velocity, ConditionalVelocity):
+            return loss
+        if self.source == "encoder" and velocity.condition is not None:
+            features = [velocity.condition]
+        spread = self.loss(features, velocity.gap)
+        diagnostics["dispersive"] = spread.detach()
+        return loss + self.weight * spread
+
     def loss(self, features: list[torch.Tensor], gap: torch.Tensor | None = None) -> torch.Tensor:
         """Returns the sum over layers, unweighted.
 
@@ -85,6 +109,15 @@ class Dispersive:
             torch.logsumexp(-pairs / self.temperature, dim=0)
             - torch.tensor(float(pairs.numel()), device=z.device).log()
         )
+
+
+def evaluate(
+    velocity: Velocity, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Returns u (B, Th, A) and a network's hidden features, each (B, D); a closed form has none."""
+    if isinstance(velocity, ConditionalVelocity):
+        return velocity.features(z, r, t)
+    return velocity(z, r, t), []
 
 
 def _squared_distances(z: torch.Tensor) -> torch.Tensor:

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, Objective, at_time
+from mfpolicy.objectives.dispersive import Dispersive, evaluate
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.objectives.weighting import Weighting
 from mfpolicy.options import check_range, parse_options
@@ -33,6 +34,7 @@ class Mip(Objective):
     Args:
         t_star: t*, where the second evaluation stands between noise (0) and data (1).
         weighting: options of :class:`Weighting`; by default every row weighs the same.
+        dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
 
     Example:
         >>> half = lambda z, r, t: 0 * z + 0.5
@@ -45,10 +47,17 @@ class Mip(Objective):
     default_steps = 2
     step_choices = range(2, 3)
 
-    def __init__(self, *, t_star: float = 0.9, weighting: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        t_star: float = 0.9,
+        weighting: Mapping[str, Any] | None = None,
+        dispersive: Mapping[str, Any] | None = None,
+    ) -> None:
         check_range("t_star", t_star, 0.01, 0.99)
         self.t_star = t_star
         self.weighting = parse_options(Weighting, weighting, {"power": 0.0})
+        self.dispersive = parse_options(Dispersive, dispersive)
 
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None
@@ -57,15 +66,18 @@ class Mip(Objective):
         x = actions
         n = self.noise.draw_like(x, generator)
         first = self._first(velocity, x) - x
-        second = self._second(velocity, x + (1 - self.t_star) * n) - x
+        z = x + (1 - self.t_star) * n
+        second, features = evaluate(velocity, z, at_time(0, z), at_time(1 - self.t_star, z))
+        second = second - x
         rows = (
             self.weighting.loss(first) / self.t_star**2
             + self.weighting.loss(second) / (1 - self.t_star) ** 2
         )
-        return rows.mean(), {
+        diagnostics = {
             "mse_first": first.detach().square().mean(),
             "mse": second.detach().square().mean(),
         }
+        return self.dispersive.add(rows.mean(), diagnostics, velocity, features), diagnostics
 
     def sample(
         self,
@@ -76,10 +88,8 @@ class Mip(Objective):
     ) -> torch.Tensor:
         """Returns the corrected prediction (B, Th, A); of the noise only the shape counts."""
         self.check_steps(steps)
-        return self._second(velocity, self._first(velocity, noise))
+        z = self._first(velocity, noise)
+        return velocity(z, at_time(0, z), at_time(1 - self.t_star, z))
 
     def _first(self, velocity: Velocity, like: torch.Tensor) -> torch.Tensor:
         return velocity(torch.zeros_like(like), at_time(0, like), at_time(1, like))
-
-    def _second(self, velocity: Velocity, z: torch.Tensor) -> torch.Tensor:
-        return velocity(z, at_time(0, z), at_time(1 - self.t_star, z))

@@ -18,6 +18,7 @@ import torch
 
 from mfpolicy.errors import ConfigError
 from mfpolicy.objectives.base import OBJECTIVES, Diagnostics, Objective, at_time
+from mfpolicy.objectives.dispersive import Dispersive, evaluate
 from mfpolicy.objectives.noise import Noise
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.objectives.weighting import Weighting
@@ -33,6 +34,7 @@ class Regression(Objective):
         input_noise: ``zero``, deterministic in training and deployment, or ``random``: the network
             is fed the noise that a generative objective would start from.
         weighting: options of :class:`Weighting`, of ``l2``; by default every row weighs the same.
+        dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
         noise: options of :class:`Noise`, of ``input_noise=random``.
 
     Raises:
@@ -53,6 +55,7 @@ class Regression(Objective):
         norm: str = "l2",
         input_noise: str = "zero",
         weighting: Mapping[str, Any] | None = None,
+        dispersive: Mapping[str, Any] | None = None,
         noise: Mapping[str, Any] | None = None,
     ) -> None:
         check_choice("norm", norm, ("l2", "l1"))
@@ -68,6 +71,7 @@ class Regression(Objective):
                 remedy="use norm=l2, which weighting.power=0.5 brings close to a median",
             )
 
+        self.dispersive = parse_options(Dispersive, dispersive)
         self.noise = parse_options(Noise, noise)
         if input_noise == "zero" and self.noise.kind != "gaussian":
             raise ConfigError(
@@ -83,13 +87,15 @@ class Regression(Objective):
         e = torch.zeros_like(actions)
         if self.input_noise == "random":
             e = self.noise.draw_like(e, generator)
-        residual = self._predict(velocity, e) - actions
+        predicted, features = evaluate(velocity, e, at_time(0, e), at_time(1, e))
+        residual = predicted - actions
         rows = (
             self.weighting.loss(residual)
             if self.norm == "l2"
             else residual.abs().flatten(1).mean(1)
         )
-        return rows.mean(), {"mse": residual.detach().square().mean()}
+        diagnostics = {"mse": residual.detach().square().mean()}
+        return self.dispersive.add(rows.mean(), diagnostics, velocity, features), diagnostics
 
     def sample(
         self,
@@ -100,8 +106,5 @@ class Regression(Objective):
     ) -> torch.Tensor:
         """Returns the prediction (B, Th, A); only ``input_noise=random`` looks at the noise."""
         self.check_steps(steps)
-        return self.noise.contain(self._predict(velocity, noise))
-
-    def _predict(self, velocity: Velocity, noise: torch.Tensor) -> torch.Tensor:
         z = noise if self.input_noise == "random" else torch.zeros_like(noise)
-        return velocity(z, at_time(0, z), at_time(1, z))
+        return self.noise.contain(velocity(z, at_time(0, z), at_time(1, z)))

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
+import types
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from mfpolicy.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
+
+_KINDS: dict[Any, tuple[type, str]] = {
+    float: (numbers.Real, "a number"),
+    int: (numbers.Integral, "a whole number"),
+    bool: (bool, "true or false"),
+    str: (str, "text"),
+}
 
 
 def parse_options(
@@ -24,7 +33,8 @@ def parse_options(
         defaults: what to take in place of the dataclass's own defaults, by field.
 
     Raises:
-        ConfigError: a key is not a field of ``cls``; the message gives the nearest fields.
+        ConfigError: a key is not a field of ``cls``, the message gives the nearest fields; or a
+            value is not of its field's type.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -48,7 +58,32 @@ def parse_options(
                 received=key,
                 remedy=did_you_mean(str(key), fields),
             )
+    hints = get_type_hints(cls)
+    for key, value in options.items():
+        check_type(f"{cls.__name__}.{key}", value, hints[key])
     return cls(**{**defaults, **options})
+
+
+def check_type(name: str, value: object, hint: Any) -> None:
+    """Raises ConfigError unless ``value`` is of the type ``hint``.
+
+    Numbers, text, true or false, and None where the hint has it, are checked; other hints are not.
+
+    Example:
+        >>> check_type("beta", 1, float | None)
+        >>> check_type("beta", "one", float)
+        Traceback (most recent call last):
+        mfpolicy.errors.ConfigError: beta must be a number. Received: 'one'.
+    """
+    choices = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    optional = types.NoneType in choices
+    kinds = [_KINDS[choice] for choice in choices if choice in _KINDS]
+    if len(kinds) + optional < len(choices) or (optional and value is None):
+        return
+    flag = isinstance(value, bool)
+    if not any(isinstance(value, kind) and flag == (kind is bool) for kind, _ in kinds):
+        words = " or ".join([word for _, word in kinds] + ["null"] * optional)
+        raise ConfigError(f"{name} must be {words}", received=value)
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast, get_type_hints
 
 from mfpolicy.errors import ConfigError, did_you_mean
+from mfpolicy.options import check_type
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -70,7 +71,8 @@ class Registry(Generic[T]):
         """Builds ``name`` with ``options``.
 
         Raises:
-            ConfigError: the name or an option is unknown, or a required option is missing.
+            ConfigError: the name or an option is unknown, an option is of another type, or a
+                required option is missing.
         """
         cls, known = self.get(name), self.options(name)
         for option in options:
@@ -83,4 +85,8 @@ class Registry(Generic[T]):
         missing = [key for key, p in known.items() if p.default is p.empty and key not in options]
         if missing:
             raise ConfigError(f"{self.kind} '{name}' needs the options {missing}")
+        hints = get_type_hints(cls.__init__)
+        for option, value in options.items():
+            if option in hints:
+                check_type(option, value, hints[option])
         return cls(**options)

@@ -42,6 +42,7 @@ def run(words: Sequence[str]) -> int:
             device=str(check_device(config.device)),
             steps=config.steps,
             noise_scale=config.noise_scale,
+            guidance_scale=config.guidance_scale,
             videos=config.videos,
             name=config.name,
             progress=show_result,

@@ -226,6 +226,7 @@ class EvalConfig:
     device: str
     steps: int | None
     noise_scale: float
+    guidance_scale: float | None
     videos: bool
     name: str | None
 

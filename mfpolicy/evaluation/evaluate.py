@@ -38,6 +38,7 @@ def evaluate(
     device: str = "cpu",
     steps: int | None = None,
     noise_scale: float = 1.0,
+    guidance_scale: float | None = None,
     videos: bool = True,
     name: str | None = None,
     progress: Progress | None = None,
@@ -47,9 +48,9 @@ def evaluate(
     Episodes run in ``spawn`` processes; an episode depends on its seed alone, so neither their
     number nor the order changes a result. Each finished episode goes to ``episodes.jsonl`` at
     once. The same call again runs only the seeds that are missing. Settings that decide an
-    outcome (weights, task and its horizon, point-cloud recipe, first seed, NFE, noise scale,
-    device) are kept beside it: under a ``name`` of yours other settings are refused, without a
-    name they get a fresh folder (``…-2``).
+    outcome (weights, task and its horizon, point-cloud recipe, first seed, NFE, scales of noise
+    and guidance, device) are kept beside it: under a ``name`` of yours other settings are
+    refused, without a name they get a fresh folder (``…-2``).
 
     Args:
         run: folder of a trained policy.
@@ -62,6 +63,7 @@ def evaluate(
         device: torch device of the policy in each worker.
         steps: network evaluations a decision (NFE); None takes the objective's default.
         noise_scale: factor on the noise that a chunk starts from; 0 leaves its centre.
+        guidance_scale: of a network that takes it as an input; None takes the objective's.
         videos: record a success and a failure, and draw the point cloud.
         name: folder name below ``run/eval``; by default made of task, seed and NFE.
         progress: called for each episode: at once for those on disk, then as each finishes.
@@ -82,7 +84,9 @@ def evaluate(
     check_unseen(run, seeds)
     started = time.monotonic()
     workers = min(workers or _default_workers(device), episodes)
-    service = functools.partial(EpisodeService, run, make_env, device, steps, noise_scale)
+    service = functools.partial(
+        EpisodeService, run, make_env, device, steps, noise_scale, guidance_scale
+    )
     with WorkerPool(service, workers, noun="seed") as pool:
         sha256 = weights_sha256(run)
         settings = {**pool.facts, "weights_sha256": sha256, "seed": seed}
@@ -106,6 +110,7 @@ def evaluate(
         weights_sha256=sha256,
         nfe=settings["nfe"],
         noise_scale=noise_scale,
+        guidance_scale=guidance_scale,
         device=settings["device"],
         new_episodes=new_episodes,
         **outcome_fields(results),
@@ -144,8 +149,9 @@ def _default_workers(device: str) -> int:
 def _default_name(evaluations: Path, settings: dict[str, Any]) -> str:
     task = settings["task"].rpartition("/")[2]
     base = f"{task}-seed{settings['seed']}-nfe{settings['nfe']}"
-    if "noise_scale" in settings:
-        base += f"-noise{settings['noise_scale']:g}"
+    for key, word in (("noise_scale", "noise"), ("guidance_scale", "guidance")):
+        if key in settings:
+            base += f"-{word}{settings[key]:g}"
     return fresh_name(evaluations, base, settings)
 
 

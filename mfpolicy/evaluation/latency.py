@@ -40,7 +40,14 @@ class RolloutPolicy(Protocol):
         ...
 
     def decode(
-        self, condition: Any, /, *, steps: int, generator: torch.Generator, noise_scale: float
+        self,
+        condition: Any,
+        /,
+        *,
+        steps: int,
+        generator: torch.Generator,
+        noise_scale: float,
+        guidance_scale: float | None,
     ) -> torch.Tensor:
         """Condition to actions (B, Ta, A) in environment units."""
         ...
@@ -72,6 +79,7 @@ def decide(
     steps: int,
     generator: torch.Generator,
     noise_scale: float = 1.0,
+    guidance_scale: float | None = None,
 ) -> Decision:
     """Asks the policy for one action chunk and times it.
 
@@ -85,6 +93,7 @@ def decide(
         steps: network evaluations (NFE).
         generator: source of the policy's noise, on the policy's device.
         noise_scale: factor on that noise.
+        guidance_scale: of a network that takes it as an input; None takes the objective's.
     """
     synchronize = _synchronizer(policy_device(policy))
     synchronize()
@@ -100,7 +109,11 @@ def decide(
     condition = policy.encode(prepared)
     tick()
     actions = policy.decode(  # (1, Ta, A)
-        condition, steps=steps, generator=generator, noise_scale=noise_scale
+        condition,
+        steps=steps,
+        generator=generator,
+        noise_scale=noise_scale,
+        guidance_scale=guidance_scale,
     )
     tick()
     actions_host = actions[0].float().cpu().numpy()  # (Ta, A)

@@ -157,6 +157,8 @@ def _evaluate_again(spec: PolicySpec, summary: EvalSummary) -> str:
         words.append(f"steps={summary.nfe}")
     if summary.noise_scale != 1:
         words.append(f"noise_scale={summary.noise_scale:g}")
+    if summary.guidance_scale is not None:
+        words.append(f"guidance_scale={summary.guidance_scale:g}")
     if summary.task != spec.task:
         words.append(f"task={summary.task}")
     return " ".join(words)

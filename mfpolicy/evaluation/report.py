@@ -78,6 +78,7 @@ def record_videos(
             summary.device,
             summary.nfe,
             summary.noise_scale,
+            summary.guidance_scale,
         )
         with WorkerPool(service, 1, noun="the replay of seed") as pool:
             for _ in pool.run(replays):

@@ -80,6 +80,7 @@ def run_episode(
     steps: int = 1,
     *,
     noise_scale: float = 1.0,
+    guidance_scale: float | None = None,
     on_state: Callable[[int], None] | None = None,
 ) -> EpisodeResult:
     """Runs the episode of ``seed`` to its end and returns its record.
@@ -96,6 +97,7 @@ def run_episode(
         seed: seed of the environment and of the noise.
         steps: network evaluations a decision (NFE).
         noise_scale: factor on the policy's noise; 0 leaves its centre.
+        guidance_scale: of a network that takes it as an input; None takes the objective's.
         on_state: called with the number of steps taken, after the reset and after each step.
 
     Raises:
@@ -111,7 +113,12 @@ def run_episode(
     done = False
     while not done:
         decision = decide(
-            policy, tuple(frames), steps=steps, generator=generator, noise_scale=noise_scale
+            policy,
+            tuple(frames),
+            steps=steps,
+            generator=generator,
+            noise_scale=noise_scale,
+            guidance_scale=guidance_scale,
         )
         tally.add_latencies({"points": float(env.points_ms), **decision.latencies_ms})
         actions, outside = _executable(decision.actions, env)
@@ -128,7 +135,9 @@ def run_episode(
     return EpisodeResult(seed=seed, **vars(tally))
 
 
-def warm_up(env: RolloutEnv, policy: RolloutPolicy, steps: int = 1) -> None:
+def warm_up(
+    env: RolloutEnv, policy: RolloutPolicy, steps: int = 1, guidance_scale: float | None = None
+) -> None:
     """Makes the cold calls before the clock counts: one reset and a few discarded decisions.
 
     A first call loads kernels, allocates and compiles, which a robot does once at start-up.
@@ -136,7 +145,13 @@ def warm_up(env: RolloutEnv, policy: RolloutPolicy, steps: int = 1) -> None:
     frame = _seen(env.reset(seed=0)[0], policy.spec.points)
     generator = torch.Generator(policy_device(policy)).manual_seed(0)
     for _ in range(WARM_UP_DECISIONS):
-        decide(policy, [frame] * policy.spec.n_obs_steps, steps=steps, generator=generator)
+        decide(
+            policy,
+            [frame] * policy.spec.n_obs_steps,
+            steps=steps,
+            generator=generator,
+            guidance_scale=guidance_scale,
+        )
 
 
 def _seen(frame: dict[str, np.ndarray], points: int | None) -> dict[str, np.ndarray]:

@@ -27,10 +27,11 @@ class EpisodeService:
         device: of the policy.
         steps: network evaluations a decision (NFE); None takes the objective's default.
         noise_scale: factor on the policy's noise.
+        guidance_scale: of a network that takes it as an input; None takes the objective's.
 
     Raises:
         RunError: the policy does not fit the environment.
-        ConfigError: the policy's objective cannot do so many steps.
+        ConfigError: the policy's objective cannot do so many steps, or no such guidance.
     """
 
     def __init__(
@@ -40,14 +41,15 @@ class EpisodeService:
         device: str,
         steps: int | None,
         noise_scale: float = 1.0,
+        guidance_scale: float | None = None,
     ) -> None:
         self.policy = load_policy(run, device)
-        self.noise_scale = noise_scale
+        self.noise_scale, self.guidance_scale = noise_scale, guidance_scale
         self.steps = self.policy.objective.check_steps(steps)
         self.env: Any = make_env()
         try:
             check_fit(self.policy.spec, self.env)
-            warm_up(self.env, self.policy, self.steps)
+            warm_up(self.env, self.policy, self.steps, guidance_scale)
         except BaseException:
             self.env.close()
             raise
@@ -61,6 +63,8 @@ class EpisodeService:
         }
         if noise_scale != 1:  # records without it are those of the noise as it is
             self.facts["noise_scale"] = noise_scale
+        if guidance_scale is not None:
+            self.facts["guidance_scale"] = guidance_scale
 
     def run(self, item: int) -> EpisodeResult:
         """Runs the episode of the seed ``item``."""
@@ -73,6 +77,7 @@ class EpisodeService:
             seed,
             self.steps,
             noise_scale=self.noise_scale,
+            guidance_scale=self.guidance_scale,
             on_state=on_state,
         )
 

@@ -40,7 +40,7 @@ class EvalSummary:
         wall_seconds: start of the workers included, videos left out.
         machine: what it ran on. packages: versions. date: UTC, ISO 8601, at the end. These and
             workers, threads and wall_seconds are those of the last call that ran an episode.
-        noise_scale: factor on the policy's noise.
+        noise_scale: factor on the policy's noise. guidance_scale: what was asked for, if anything.
     """
 
     name: str
@@ -67,6 +67,7 @@ class EvalSummary:
     date: str
     schema: int = SCHEMA
     noise_scale: float = 1.0
+    guidance_scale: float | None = None
 
     @property
     def folder(self) -> Path:

@@ -156,6 +156,7 @@ class ReactivePolicy(torch.nn.Module):
         steps: int,
         generator: torch.Generator,
         noise_scale: float = 1.0,
+        guidance_scale: float | None = None,
     ) -> torch.Tensor:
         shape = (1, self.spec.n_action_steps, self.action_dim)
         noise = noise_scale * torch.randn(shape, generator=generator)

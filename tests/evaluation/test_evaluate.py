@@ -146,6 +146,18 @@ def test_another_scale_of_the_noise_is_another_evaluation(run, one_worker, tmp_p
         evaluate_plainly(run, noise_scale=-1.0)
 
 
+def test_the_guidance_scale_is_chosen_for_an_evaluation(run, tmp_path):
+    guided = {"name": "improved_meanflow", "scale_input": {"active": True, "scale": 1.0}}
+    chosen = write_run(tmp_path / "reach", objective=guided)
+    own = evaluate_plainly(chosen, workers=1, episodes=2)
+    strong = evaluate_plainly(chosen, workers=1, episodes=2, guidance_scale=8.0)
+    assert (own.guidance_scale, strong.guidance_scale) == (None, 8.0)
+    assert strong.name == f"{own.name}-guidance8"
+    assert own.mean_return != strong.mean_return
+    with pytest.raises(ConfigError, match="network takes it as an input"):
+        evaluate_plainly(run, workers=1, guidance_scale=2.0)
+
+
 def test_no_steps_are_the_objectives_own(tmp_path):
     run = write_run(tmp_path / "reach", objective={"name": "flow_matching", "inference_steps": 3})
     default = evaluate_plainly(run, workers=1, episodes=2)

@@ -140,13 +140,6 @@ def at_time(value: float, like: torch.Tensor) -> torch.Tensor:
     return torch.full((len(like),), value, device=like.device, dtype=like.dtype)
 
 
-def fresh_noise(like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
-    """Returns standard normal noise of the shape of ``like``, drawn where the generator is."""
-    device = generator.device if generator is not None else like.device
-    noise = torch.randn(like.shape, dtype=like.dtype, device=device, generator=generator)
-    return noise.to(like.device)
-
-
 def per_row(time: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Returns times (B,) shaped to multiply ``like`` (B, …)."""
     return time.view(-1, *[1] * (like.ndim - 1))

@@ -75,7 +75,7 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         relaxed: use A(t) and the weight sin(π t / 2), else 1 for both.
         anchor: weight of the anchor; 0 leaves it out.
         cosine: weight of the cosine within the anchor.
-        sampler: of several steps, ``renoise`` (1) or ``euler``.
+        sampler: of several steps, ``renoise`` (1), for independent coupling, or ``euler``.
         weighting: options of :class:`Weighting`, of the r = 0 rows.
         guidance: options of :class:`Guidance`.
         dispersive: options of :class:`Dispersive`; it applies to networks, not to closed forms.
@@ -124,6 +124,8 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         self.anchor = anchor
         self.cosine = cosine
         self.sampler = sampler
+        if sampler == "renoise" and self.coupling.kind != "independent":
+            self.step_choices = range(1, 2)  # new noise is paired with no data
 
     def loss(
         self, velocity: Velocity, actions: torch.Tensor, generator: torch.Generator | None = None

@@ -76,7 +76,7 @@ class Interpolant:
             alpha, sigma = angle.cos(), angle.sin()
             z, v = alpha * x + sigma * e, math.pi / 2 * (alpha * e - sigma * x)
         if self.latent:
-            w = torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)
+            w = Noise().draw_like(x, generator)
             z, v = z + self.latent * t * (1 - t) * w, v + self.latent * (1 - 2 * t) * w
         return z, v
 

@@ -27,7 +27,8 @@ from dataclasses import dataclass
 import torch
 
 from mfpolicy.errors import ConfigError
-from mfpolicy.objectives.base import Objective, at_time, fresh_noise
+from mfpolicy.objectives.base import Objective, at_time
+from mfpolicy.objectives.noise import Noise
 from mfpolicy.objectives.reward import Reward, rewards_of
 from mfpolicy.objectives.velocity import Velocity
 from mfpolicy.options import check_range, check_whole
@@ -140,7 +141,7 @@ class Tilting:
         v = _at(velocity, z, t, t)
         # ε s = −c (z + (1 − t) v) has no singularity
         drift = t * slope - (z + (1 - t) * v)
-        diffused = (2 * self.noise * t * h) ** 0.5 * fresh_noise(z, generator)
+        diffused = (2 * self.noise * t * h) ** 0.5 * Noise().draw_like(z, generator)
         return z + h * self.noise * drift + diffused
 
     def _resample(

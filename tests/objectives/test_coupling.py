@@ -176,6 +176,17 @@ def test_the_pairing_carries_no_graph_and_is_the_same_again():
     assert torch.equal(paired, coupling.pair(_network(condition), x, e))
 
 
+def test_new_noise_on_the_way_is_for_independent_pairs_alone():
+    noise = _normal(5, 1, 1)
+    with pytest.raises(ConfigError, match="steps of this FlowAnchoredConsistency must be 1"):
+        objectives.build("flow_anchored_consistency", coupling={"kind": "c2ot"}).sample(
+            ORACLE, noise, 2
+        )
+    for options in ({"sampler": "euler", "coupling": {"kind": "c2ot"}}, {"sampler": "renoise"}):
+        objective = objectives.build("flow_anchored_consistency", **options)
+        assert objective.sample(ORACLE, noise, 2).shape == noise.shape
+
+
 def test_ddim_couples_its_noise_as_well():
     x = ORACLE.sample((40, 1, 1), torch.Generator().manual_seed(0))
     seen = []

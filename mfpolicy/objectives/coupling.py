@@ -45,7 +45,7 @@ class Coupling:
 
     ``independent``: as drawn. ``c2ot``: the exact assignment of least cost (1) within the batch,
     of O(B³) work: for batches of up to about a thousand. Without a condition it is plain optimal
-    transport.
+    transport. A batch that is gone through in pieces is assigned piece by piece.
 
     Attributes:
         kind: independent or c2ot.

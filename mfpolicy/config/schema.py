@@ -5,41 +5,15 @@ The defaults live in ``configs/*.yaml`` alone; ``mfpolicy VERB --help`` lists th
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mfpolicy.config.budget import parse_budget
+from mfpolicy.config.checks import above_zero, at_least, known_device, not_empty, one_of
 from mfpolicy.errors import ConfigError
 
 PRECISIONS = ("float32", "bfloat16")
-
-
-def _at_least(minimum: float, **values: float | None) -> None:
-    for name, value in values.items():
-        if value is not None and not value >= minimum:
-            raise ConfigError(f"{name} must be at least {minimum}", received=value)
-
-
-def _above_zero(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 < value < float("inf"):
-            raise ConfigError(f"{name} must be above 0 and finite", received=value)
-
-
-def _not_empty(**values: str | None) -> None:
-    for name, value in values.items():
-        if value is not None and not value.strip():
-            raise ConfigError(f"{name} must not be empty", received=value)
-
-
-def _known_device(device: str) -> None:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        raise ConfigError(
-            "device must name a torch device",
-            received=device,
-            remedy="use auto, cpu, cuda, cuda:N or mps",
-        )
+COMPILE_MODES = ("none", "default", "cuda_graphs")
 
 
 @dataclass(frozen=True)
@@ -64,7 +38,7 @@ class PolicyConfig:
     points: int | None
 
     def __post_init__(self) -> None:
-        _at_least(
+        at_least(
             1,
             **{
                 "policy.n_obs_steps": self.n_obs_steps,
@@ -102,17 +76,17 @@ class TrainingConfig:
     max_loss: float
     micro_batches: int | None
     precision: str
-    compile: bool
+    compile: str
     checkpoint_every: int
     log_every: int
 
     def __post_init__(self) -> None:
         whole = ("steps", "batch_size", "micro_batches", "checkpoint_every", "log_every")
-        _at_least(1, **{f"training.{name}": getattr(self, name) for name in whole})
+        at_least(1, **{f"training.{name}": getattr(self, name) for name in whole})
         positive = ("learning_rate", "ema_power", "grad_clip_norm", "max_loss")
-        _above_zero(**{f"training.{name}": getattr(self, name) for name in positive})
+        above_zero(**{f"training.{name}": getattr(self, name) for name in positive})
         not_negative = ("weight_decay", "warmup_steps")
-        _at_least(0, **{f"training.{name}": getattr(self, name) for name in not_negative})
+        at_least(0, **{f"training.{name}": getattr(self, name) for name in not_negative})
         for decay in (*self.betas, self.ema_max_decay):
             if not 0 <= decay < 1:
                 raise ConfigError(
@@ -120,11 +94,8 @@ class TrainingConfig:
                 )
         if self.ema_share is not None and not 0 < self.ema_share <= 1:
             raise ConfigError("training.ema_share must lie in (0, 1]", received=self.ema_share)
-        if self.precision not in PRECISIONS:
-            raise ConfigError(
-                "training.precision must be one of " + ", ".join(PRECISIONS),
-                received=self.precision,
-            )
+        one_of(PRECISIONS, **{"training.precision": self.precision})
+        one_of(COMPILE_MODES, **{"training.compile": self.compile})
 
 
 @dataclass(frozen=True)
@@ -136,9 +107,9 @@ class ValidationConfig:
     patience: int | None
 
     def __post_init__(self) -> None:
-        _at_least(0, **{"validation.episodes": self.episodes})
+        at_least(0, **{"validation.episodes": self.episodes})
         whole = ("every", "patience")
-        _at_least(1, **{f"validation.{name}": getattr(self, name) for name in whole})
+        at_least(1, **{f"validation.{name}": getattr(self, name) for name in whole})
         if self.patience is not None and not self.episodes:
             raise ConfigError(
                 "validation.patience needs held-out episodes: a run must never stop by what it "
@@ -158,12 +129,8 @@ class LoggingConfig:
     tensorboard: bool
 
     def __post_init__(self) -> None:
-        modes = ("auto", "offline", "disabled")
-        if self.wandb not in modes:
-            raise ConfigError(
-                "logging.wandb must be one of " + ", ".join(modes), received=self.wandb
-            )
-        _not_empty(**{"logging.project": self.project})
+        one_of(("auto", "offline", "disabled"), **{"logging.wandb": self.wandb})
+        not_empty(**{"logging.project": self.project})
 
 
 @dataclass(frozen=True)
@@ -207,9 +174,9 @@ class TrainConfig(PresetConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _not_empty(task=self.task, data=self.data, out=self.out)
-        _at_least(0, seed=self.seed)
-        _known_device(self.device)
+        not_empty(task=self.task, data=self.data, out=self.out)
+        at_least(0, seed=self.seed)
+        known_device(self.device)
         if self.budget is not None:
             parse_budget(self.budget)
 
@@ -231,10 +198,10 @@ class EvalConfig:
     name: str | None
 
     def __post_init__(self) -> None:
-        _not_empty(run=self.run, task=self.task, name=self.name)
-        _at_least(1, episodes=self.episodes, workers=self.workers, steps=self.steps)
-        _at_least(0, seed=self.seed, noise_scale=self.noise_scale)
-        _known_device(self.device)
+        not_empty(run=self.run, task=self.task, name=self.name)
+        at_least(1, episodes=self.episodes, workers=self.workers, steps=self.steps)
+        at_least(0, seed=self.seed, noise_scale=self.noise_scale)
+        known_device(self.device)
 
 
 @dataclass(frozen=True)
@@ -257,6 +224,6 @@ class CollectConfig:
     suite: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _not_empty(task=self.task, out=self.out)
-        _at_least(1, episodes=self.episodes, points=self.points, max_attempts=self.max_attempts)
-        _at_least(0, seed=self.seed, tail_steps=self.tail_steps)
+        not_empty(task=self.task, out=self.out)
+        at_least(1, episodes=self.episodes, points=self.points, max_attempts=self.max_attempts)
+        at_least(0, seed=self.seed, tail_steps=self.tail_steps)

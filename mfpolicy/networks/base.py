@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -21,7 +23,11 @@ class Network(nn.Module):
         action_dim: A.
         horizon: Th.
         condition_dim: C.
+        compiled_features: what training calls in place of :meth:`features` where it takes a
+            gradient; None leaves that to :meth:`features`. Passes in forward mode never use it.
     """
+
+    compiled_features: Callable[..., tuple[torch.Tensor, list[torch.Tensor]]] | None = None
 
     def __init__(self, *, action_dim: int, horizon: int, condition_dim: int) -> None:
         super().__init__()

@@ -58,7 +58,8 @@ class ConditionalVelocity:
         self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Returns u (B, Th, A) and hidden features, each (B, D)."""
-        return self.network.features(z, r, t, self.prepared)
+        evaluate = self.network.compiled_features or self.network.features
+        return evaluate(z, r, t, self.prepared)
 
     def with_velocity(
         self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor

@@ -10,8 +10,8 @@ from torch import nn
 
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data import WindowDataset
-from mfpolicy.errors import BackendError
 from mfpolicy.policy import Policy
+from mfpolicy.training.compilation import compile_network
 from mfpolicy.training.distributed import World, micro_batches_of
 from mfpolicy.training.randomness import BatchSampler, noise_generator
 from mfpolicy.training.schedule import learning_rate_factor
@@ -54,8 +54,8 @@ class Update:
             weight_decay=options.weight_decay,
             fused=True,
         )
-        if options.compile:
-            compile_network(policy)
+        if options.compile != "none":
+            compile_network(policy, mode=options.compile)
         self._loss: nn.Module = _Loss(policy)
         if world.size > 1:
             # Which parameters a piece reaches depends on its draws (dropped conditions).
@@ -116,29 +116,3 @@ class _Loss(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Losses:
         return self.policy.loss(batch, generator)
-
-
-def compile_network(policy: Policy) -> None:
-    """Has the network's passes with graph compiled; du/dt stays as it is.
-
-    Raises:
-        BackendError: there is no C++ compiler for the CPU's code.
-    """
-    if policy.device.type == "cpu":
-        _require_compiler()
-    network = policy.network
-    network.features = torch.compile(network.features, dynamic=False)  # type: ignore[method-assign]
-
-
-def _require_compiler() -> None:
-    from torch._inductor import exc
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
-    try:
-        get_cpp_compiler()
-    except exc.InvalidCxxCompiler as error:
-        raise BackendError(
-            "training.compile on a CPU needs a C++ compiler",
-            received=str(error).partition("\n")[0],
-            remedy="install g++, or leave training.compile off",
-        ) from error

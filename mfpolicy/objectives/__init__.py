@@ -17,9 +17,11 @@ from mfpolicy.objectives.alpha_flow import AlphaFlow
 from mfpolicy.objectives.average_velocity import AverageVelocityObjective
 from mfpolicy.objectives.base import OBJECTIVES, Objective
 from mfpolicy.objectives.consistency_flow_matching import ConsistencyFlowMatching
+from mfpolicy.objectives.consistency_midtraining import ConsistencyMidTraining
 from mfpolicy.objectives.ddim import Ddim
 from mfpolicy.objectives.energy_score import EnergyScore
 from mfpolicy.objectives.flow_anchored_consistency import FlowAnchoredConsistency
+from mfpolicy.objectives.flow_map_distillation import FlowMapDistillation
 from mfpolicy.objectives.flow_matching import FlowMatching
 from mfpolicy.objectives.improved_meanflow import ImprovedMeanFlow
 from mfpolicy.objectives.meanflow import MeanFlow
@@ -41,9 +43,11 @@ __all__ = [
     "AverageVelocityObjective",
     "ConditionalVelocity",
     "ConsistencyFlowMatching",
+    "ConsistencyMidTraining",
     "Ddim",
     "EnergyScore",
     "FlowAnchoredConsistency",
+    "FlowMapDistillation",
     "FlowMatching",
     "ImprovedMeanFlow",
     "MeanFlow",

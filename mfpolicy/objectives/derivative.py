@@ -1,9 +1,9 @@
-"""du/dt along a path: the derivative in time of the average velocity, r fixed.
+"""Derivatives in time of the average velocity: du/dt along a path, r fixed, and ∂u/∂r.
 
 Along a path with dz_t/dt = w it is du/dt = ∂_z u · w + ∂_t u, one directional derivative with the
-tangent (dz, dr, dt) = (w, 0, 1). It is taken in the precision of z, also under autocast: a
-difference over a small step would drown in the rounding of bfloat16, and a target that holds the
-derivative times t − r needs more than its eight bits.
+tangent (dz, dr, dt) = (w, 0, 1); ∂u/∂r has the tangent (0, 1, 0). Both are taken in the precision
+of z, also under autocast: a difference over a small step would drown in the rounding of bfloat16,
+and a target that holds a derivative times t − r needs more than its eight bits.
 """
 
 from __future__ import annotations
@@ -94,3 +94,42 @@ def central_derivative(
         ahead = velocity(z + per_row(later - t, z) * tangent, r, later)
         behind = velocity(z + per_row(earlier - t, z) * tangent, r, earlier)
     return (ahead - behind) / per_row(later - earlier, z)
+
+
+def forward_start_derivative(
+    velocity: Velocity, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns u and ∂u/∂r (B, Th, A), exact, in one forward-mode pass.
+
+    Args:
+        velocity: u, differentiable in forward mode.
+        z: (B, Th, A).
+        r: (B,).
+        t: (B,).
+    """
+    with torch.autocast(z.device.type, enabled=False), _LEVEL:
+        u, dudr = forward_ad.unpack_dual(
+            velocity(z, forward_ad.make_dual(r, torch.ones_like(r)), t)
+        )
+        return u, torch.zeros_like(z) if dudr is None else dudr
+
+
+def central_start_derivative(
+    velocity: Velocity, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, *, step: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns u and ∂u/∂r (B, Th, A), the latter from u at r ± step: three plain evaluations.
+
+    u is not asked for outside 0 ≤ r ≤ t: there the difference reaches less far on that side, and
+    its error grows from O(step²) to O(step).
+
+    Args:
+        velocity: u.
+        z: (B, Th, A).
+        r: (B,), below t.
+        t: (B,).
+        step: reach in r to either side.
+    """
+    later, earlier = torch.minimum(r + step, t), (r - step).clamp(min=0)
+    with torch.autocast(z.device.type, enabled=False):
+        change = velocity(z, later, t) - velocity(z, earlier, t)
+        return velocity(z, r, t), change / per_row(later - earlier, z)

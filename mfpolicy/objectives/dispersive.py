@@ -84,7 +84,7 @@ class Dispersive:
             features: layers of (B, D).
             gap: (B, B) int64, steps between the frames of two rows, −1 across episodes.
         """
-        return torch.stack([self._layer(z.float(), gap) for z in features]).sum()
+        return torch.stack([self._layer(_at_least_float32(z), gap) for z in features]).sum()
 
     def _layer(self, z: torch.Tensor, gap: torch.Tensor | None) -> torch.Tensor:
         if self.kind == "covariance":
@@ -118,6 +118,11 @@ def evaluate(
     if isinstance(velocity, ConditionalVelocity):
         return velocity.features(z, r, t)
     return velocity(z, r, t), []
+
+
+def _at_least_float32(z: torch.Tensor) -> torch.Tensor:
+    """Distances are small differences of large squares, which half precision cannot hold."""
+    return z.to(torch.promote_types(z.dtype, torch.float32))
 
 
 def _squared_distances(z: torch.Tensor) -> torch.Tensor:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,18 +12,7 @@ from envs.camera import OffscreenCamera
 from envs.metaworld import MetaWorldSimulation
 from envs.suites import load_suite
 from mfpolicy.pointcloud import depth_to_points, to_world
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def load_benchmark(name: str) -> ModuleType:
-    """A script of benchmarks/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from oracles.benchmarks import BENCHMARKS, load_benchmark
 
 
 def everything(simulation: MetaWorldSimulation) -> list[np.ndarray]:

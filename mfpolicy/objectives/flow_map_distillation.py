@@ -9,8 +9,10 @@ the first moves the interval's end along the flow and holds its start, the secon
 and holds the end. Each, its right-hand side held fixed, is a target without conditional noise:
 where the student's flow is the teacher's, residual and gradient are zero row by row. In the paper
 the losses are those of the flow map f = z − (t − r) u, whose gradients are those of the squared
-residual of u with the weight t − r; rows with r = t, if there are any, are regressed onto v_φ with
-weight 1.
+residual of u with the weight t − r. Rows with r = t, which it leaves without weight, are regressed
+onto v_φ with weight 1 here: short intervals carry little of the loss, and a student that does not
+start from its teacher's weights gets them wrong otherwise, and from there the long ones (on
+Gaussian data of deviation 0.40 a small network ends at 0.30 without such rows, at 0.39 with them).
 
 Eulerian needs a derivative along z, and a student near the teacher (it starts from its weights,
 and the derivative is phased in). Lagrangian needs a derivative in r alone, but asks the teacher at
@@ -67,7 +69,7 @@ class FlowMapDistillation(MeanFlow):
     """
 
     defaults = {
-        "time": {"p_equal": 0.0, "p_end": 0.1},
+        "time": {"p_equal": 0.25, "p_end": 0.1},
         "weighting": {"power": 0.5, "constant": 1e-2, "reduction": "sum"},
     }
 

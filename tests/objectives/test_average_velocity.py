@@ -159,8 +159,7 @@ def test_rows_without_their_condition_train_the_null_branch(name):
     velocity = ConditionalVelocity(
         GaussianNetwork(SIGMA), torch.full((64, 1), MU).double(), null=null, teacher=ORACLE
     )
-    options = {"time": {"p_equal": 0.5}} if name == "flow_map_distillation" else {}
-    objective = _build(name, guidance={"kind": "cfg", "omega": 2.0, "drop": 0.2}, **options)
+    objective = _build(name, guidance={"kind": "cfg", "omega": 2.0, "drop": 0.2})
     assert objective.needs_null
     loss, _ = objective.loss(velocity, x, torch.Generator().manual_seed(5))
     (gradient,) = torch.autograd.grad(loss, null)

@@ -51,7 +51,7 @@ def test_so_it_is_on_two_modes(form):
     torch.testing.assert_close(target, modes(z, r, t), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("time", [{}, {"p_equal": 0.5}])
+@pytest.mark.parametrize("time", [{}, {"p_equal": 0.0}])
 @pytest.mark.parametrize("form", FORMS)
 def test_loss_and_gradient_vanish_where_the_student_is_right(form, time):
     objective = _build(form, time=time)
@@ -87,7 +87,7 @@ def test_eulerian_is_meanflow_along_the_teachers_velocity_weighted_by_the_interv
             (u[row] - meanflow[row]).square().sum(), weight, retain_graph=True
         )[0]
         torch.testing.assert_close(emd, (t - r)[row] * mf)
-    objective = _build("eulerian", **PLAIN)
+    objective = _build("eulerian", time={"p_equal": 0.0}, **PLAIN)
     actions = ORACLE.sample((50, 1, 1), _seeded())
     at = objective.draw(velocity, actions, _seeded(1))
     torch.testing.assert_close(at.v, ORACLE.velocity(at.z, at.t))
@@ -222,7 +222,7 @@ def test_guidance_is_that_of_the_teachers_velocity():
         ({"form": "euler"}, "did you mean 'eulerian'"),
         ({"form": "lagrangian", "derivative": "discrete"}, "jvp or finite_difference"),
         ({"form": "lagrangian", "guidance": {"kind": "cfg"}}, "needs guidance.kind=none"),
-        ({"guidance": {"kind": "cfg"}}, "needs time.p_equal above 0"),
+        ({"guidance": {"kind": "cfg"}, "time": {"p_equal": 0.0}}, "needs time.p_equal above 0"),
         ({"warm_up": 2.0}, "warm_up must be in"),
         ({"coupling": {"kind": "c2ot"}}, "no option of this name"),
     ],

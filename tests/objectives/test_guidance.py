@@ -78,7 +78,6 @@ def test_the_guided_flow_is_the_fixed_point(name, kind, t_min, t_max, omega, kap
     options = {
         "flow_anchored_consistency": {"clip": None},
         "shortcut": {"clip": 100.0, "time": {"grid": 2**16}},
-        "flow_map_distillation": {"time": {"p_equal": 0.5}},
     }
     guidance = {"kind": kind, "omega": omega, "kappa": kappa, "t_min": t_min, "t_max": t_max}
     objective = objectives.build(name, guidance=guidance, **options.get(name, {}))

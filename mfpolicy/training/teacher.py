@@ -24,6 +24,7 @@ from mfpolicy.objectives.noise import Noise
 from mfpolicy.objectives.teacher import TeacherOptions
 from mfpolicy.policy import Policy, PolicySpec, load_policy, read_spec
 from mfpolicy.policy.files import WEIGHTS
+from mfpolicy.training.distributed import World
 from mfpolicy.training.randomness import BatchSampler
 from mfpolicy.training.run_folder import Claim
 
@@ -45,8 +46,7 @@ def prepare_teacher(
     config: TrainConfig,
     claim: Claim,
     train: Callable[[TrainConfig], TrainSummary],
-    *,
-    leads: bool = True,
+    world: World,
 ) -> TrainSummary | None:
     """Gives the policy the teacher that its objective asks for; does nothing for others.
 
@@ -59,7 +59,7 @@ def prepare_teacher(
         config: its run.
         claim: on its folder, which is taken before a teacher is trained into it.
         train: trains a run; it is called for the teacher's.
-        leads: this process writes files; several that train together all call this.
+        world: this process among those that train together, which all call this.
 
     Returns:
         Where the teacher's training was interrupted, what to say of the run; else None.
@@ -82,13 +82,14 @@ def prepare_teacher(
         run = claim.run / FOLDER
         teachers = _teachers_run(config, policy.objective, options, run)
         _check_objective(teachers.objective, policy.objective)
-    if leads and not claim.changed:  # a run that goes on with changes has its folder already
+    world.wait()  # no process may look at the folder once another has changed it
+    if world.leads and not claim.changed:  # a run that goes on with changes has its folder already
         claim.take()
     if options.run is None:
         summary = train(teachers)
         if summary.interrupted:
             return dataclasses.replace(summary, run=claim.run, step=0, loss=None)
-    if leads:
+    if world.leads:
         _record(run, claim.run, forced=config.resume == "force")
     _teach(policy, load_policy(run, policy.device), start=options.start)
     return None

@@ -97,9 +97,9 @@ def train(
     claim = claim_run_folder(config, describe_data(dataset))
     policy = _build(config, dataset, windows, seeds=claim.seeds).to(device)
     teach = functools.partial(train, load=load)
-    if stopped := prepare_teacher(policy, windows, config, claim, teach, leads=world.leads):
-        return stopped
     with process_group(world, device):
+        if stopped := prepare_teacher(policy, windows, config, claim, teach, world):
+            return stopped
         trainer = Trainer(policy, windows, config, heldout=heldout, world=world)
         if config.resume:
             trainer.restore(claim.run)

@@ -197,6 +197,21 @@ def test_a_killed_process_goes_on_too(dataset, tmp_path, uninterrupted):
     _assert_goes_on(dataset, run, uninterrupted)
 
 
+@pytest.mark.slow
+def test_two_processes_train_teacher_and_student_as_one_does(dataset, tmp_path):
+    words = [*_words(dataset, tmp_path / "two"), f"objective={TAUGHT[0]}", SHORT, "device=cpu"]
+    words.append("training.micro_batches=2")
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [sys.executable, *torchrun, "-m", "mfpolicy", "train", *words]
+    subprocess.run(command, check=True, timeout=200)
+    alone = train(compose("train", [w.replace("/two", "/one") for w in words])).run
+    for part in ("teacher", "."):
+        left, right = _weights(tmp_path / "two" / part), _weights(alone / part)
+        assert left.keys() == right.keys()
+        for name in left:
+            torch.testing.assert_close(left[name], right[name], rtol=1e-4, atol=1e-5)
+
+
 def test_a_finished_teacher_is_not_trained_again(configure, monkeypatch):
     words = [f"objective={TAUGHT[-1]}", SHORT]
     run = train(configure(*words)).run

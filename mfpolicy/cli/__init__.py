@@ -17,6 +17,7 @@ VERBS = {
     "tasks": "every task with its suite, difficulty, dimensions and expert",
     "collect": "demonstrations from an expert to a zarr dataset",
     "train": "a policy from a dataset to a run folder",
+    "sweep": "a policy for each combination of values, as processes, Slurm jobs or Ray tasks",
     "eval": "success rate in simulation, latency per step, videos",
     "doctor": "what this machine can and cannot do, and the remedy",
 }

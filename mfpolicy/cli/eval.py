@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mfpolicy.cli.console import output, progress_bar
 from mfpolicy.cli.environments import simulators
@@ -15,6 +15,10 @@ from mfpolicy.errors import RunError
 from mfpolicy.pointcloud import PointCloudRecipe
 from mfpolicy.types import EpisodeResult
 
+if TYPE_CHECKING:
+    from mfpolicy.evaluation import EvalSummary
+    from mfpolicy.evaluation.evaluate import Progress
+
 
 def run(words: Sequence[str]) -> int:
     """Evaluates a run and prints its result."""
@@ -22,8 +26,7 @@ def run(words: Sequence[str]) -> int:
         return 0
     config = compose("eval", words)
     make_env = environment_of(config)
-    from mfpolicy.evaluation import evaluate, summary_table
-    from mfpolicy.policy.files import check_device
+    from mfpolicy.evaluation import summary_table
 
     successes = 0
 
@@ -33,22 +36,32 @@ def run(words: Sequence[str]) -> int:
         show(done, successes)
 
     with progress_bar("eval", config.episodes, "successes") as show:
-        summary = evaluate(
-            Path(config.run),
-            make_env,
-            episodes=config.episodes,
-            seed=config.seed,
-            workers=config.workers,
-            device=str(check_device(config.device)),
-            steps=config.steps,
-            noise_scale=config.noise_scale,
-            guidance_scale=config.guidance_scale,
-            videos=config.videos,
-            name=config.name,
-            progress=show_result,
-        )
+        summary = evaluate_run(config, make_env, progress=show_result)
     output().print(summary_table(summary))
     return 0
+
+
+def evaluate_run(
+    config: EvalConfig, make_env: Callable[..., Any], *, progress: Progress | None = None
+) -> EvalSummary:
+    """Evaluates the run of the configuration; see :func:`mfpolicy.evaluation.evaluate`."""
+    from mfpolicy.evaluation import evaluate
+    from mfpolicy.policy.files import check_device
+
+    return evaluate(
+        Path(config.run),
+        make_env,
+        episodes=config.episodes,
+        seed=config.seed,
+        workers=config.workers,
+        device=str(check_device(config.device)),
+        steps=config.steps,
+        noise_scale=config.noise_scale,
+        guidance_scale=config.guidance_scale,
+        videos=config.videos,
+        name=config.name,
+        progress=progress,
+    )
 
 
 def environment_of(config: EvalConfig) -> Callable[..., Any]:

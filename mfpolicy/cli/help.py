@@ -30,8 +30,14 @@ def answers_itself(verb: str, words: Sequence[str]) -> bool:
     return False
 
 
-def print_help(verb: str, words: Sequence[str]) -> None:
-    """Prints the options of ``verb``; the overrides among the words show as defaults."""
+def print_help(verb: str, words: Sequence[str], *, note: str = "") -> None:
+    """Prints the options of ``verb``; the overrides among the words show as defaults.
+
+    Args:
+        verb: as the command line has it.
+        words: overrides.
+        note: what else there is to know, before the example.
+    """
     options = [option for option in describe(verb, words) if _is_changeable(option)]
     positional = f" {POSITIONAL[verb].upper()}" if verb in POSITIONAL else ""
     print(f"usage: mfpolicy {verb}{positional} [key=value …]\n\n{verb}: {VERBS[verb]}\n")
@@ -41,6 +47,8 @@ def print_help(verb: str, words: Sequence[str]) -> None:
     print("\noptions and their defaults:")
     _print_options([option for option in options if option.default])
     print(f"\n  {SHOW_CONFIG} prints the configuration that the words lead to, and stops.")
+    if note:
+        print(f"\n{note}")
     print(f"\nexample:\n  {EXAMPLES[verb]}")
 
 

@@ -2,28 +2,34 @@
 
 from mfpolicy.config.composition import compose, compose_preset, resolved_yaml
 from mfpolicy.config.convert import from_mapping, to_mapping
+from mfpolicy.config.grid import Cell, Sweep, compose_sweep
 from mfpolicy.config.schema import (
     CollectConfig,
     EvalConfig,
     LoggingConfig,
     PolicyConfig,
     PresetConfig,
+    SweepConfig,
     TrainConfig,
     TrainingConfig,
     ValidationConfig,
 )
 
 __all__ = [
+    "Cell",
     "CollectConfig",
     "EvalConfig",
     "LoggingConfig",
     "PolicyConfig",
     "PresetConfig",
+    "Sweep",
+    "SweepConfig",
     "TrainConfig",
     "TrainingConfig",
     "ValidationConfig",
     "compose",
     "compose_preset",
+    "compose_sweep",
     "from_mapping",
     "resolved_yaml",
     "to_mapping",

@@ -10,11 +10,23 @@ from typing import Any, Literal, overload
 
 from mfpolicy.config.convert import from_mapping, leaves
 from mfpolicy.config.overrides import Override, parse
-from mfpolicy.config.schema import CollectConfig, EvalConfig, PresetConfig, TrainConfig
+from mfpolicy.config.schema import (
+    CollectConfig,
+    EvalConfig,
+    PresetConfig,
+    SweepConfig,
+    TrainConfig,
+)
+from mfpolicy.config.values import parsed
 from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.paths import config_dir
 
-SCHEMAS: dict[str, type] = {"collect": CollectConfig, "train": TrainConfig, "eval": EvalConfig}
+SCHEMAS: dict[str, type] = {
+    "collect": CollectConfig,
+    "train": TrainConfig,
+    "eval": EvalConfig,
+    "sweep": SweepConfig,
+}
 POSITIONAL = {"eval": "run"}
 EXAMPLES = {
     "collect": (
@@ -25,6 +37,10 @@ EXAMPLES = {
         "data=data/drawer-open.zarr out=runs/drawer-open"
     ),
     "eval": "mfpolicy eval runs/drawer-open episodes=100 seed=10000",
+    "sweep": (
+        "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_small,dp3 "
+        "seed=0,1,2 data='data/{task}.zarr' out=runs/grid launcher=joblib launcher.n_jobs=2"
+    ),
 }
 
 
@@ -34,6 +50,8 @@ def compose(verb: Literal["train"], words: Sequence[str]) -> TrainConfig: ...
 def compose(verb: Literal["eval"], words: Sequence[str]) -> EvalConfig: ...
 @overload
 def compose(verb: Literal["collect"], words: Sequence[str]) -> CollectConfig: ...
+@overload
+def compose(verb: Literal["sweep"], words: Sequence[str]) -> SweepConfig: ...
 def compose(verb: str, words: Sequence[str]) -> Any:
     """Composes the configuration of ``verb`` and checks it against its schema.
 
@@ -144,7 +162,7 @@ def _hydra(verb: str, overrides: list[str], *, with_hydra: bool = False) -> dict
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with _own_hydra():
+        with own_hydra():
             config = hydra_compose(verb, overrides, return_hydra_config=with_hydra)
         resolved = OmegaConf.to_container(config, resolve=not with_hydra)
         return typing.cast(dict[str, Any], resolved)
@@ -156,7 +174,7 @@ def _hydra(verb: str, overrides: list[str], *, with_hydra: bool = False) -> dict
 
 
 @contextmanager
-def _own_hydra() -> Iterator[None]:
+def own_hydra() -> Iterator[None]:
     """Hydra's state is global; an application that uses Hydra itself finds its own again."""
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -171,23 +189,12 @@ def _own_hydra() -> Iterator[None]:
 
 
 def _readable(override: Override, *, text: bool) -> str:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
     written = override.quoted() if text else f"{override.key}={override.value}"
-    try:
-        (parsed,) = OverridesParser.create().parse_overrides([written])
-    except HydraException as error:
-        raise ConfigError(
-            f"{override.key} must have a value that can be read",
-            received=override.value,
-            remedy="close brackets and quotes; write a list as [1,2] and nothing as null",
-        ) from error
-    if parsed.is_sweep_override():
+    if parsed(override.key, written.partition("=")[2]).is_sweep_override():
         raise ConfigError(
             f"{override.key} must have one value: a command runs one configuration",
             received=override.value,
-            remedy="start one command for each value; write a list as [1,2]",
+            remedy="`mfpolicy sweep` trains one after another; write a list as [1,2]",
         )
     return written
 

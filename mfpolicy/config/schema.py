@@ -227,3 +227,24 @@ class CollectConfig:
         not_empty(task=self.task, out=self.out)
         at_least(1, episodes=self.episodes, points=self.points, max_attempts=self.max_attempts)
         at_least(0, seed=self.seed, tail_steps=self.tail_steps)
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """Where and how the cells of a sweep run; what they train is a TrainConfig each.
+
+    Attributes:
+        launcher: registered name under ``name``, and the options of Hydra's launcher plugin.
+    """
+
+    out: str
+    episodes: int
+    resume: Literal[False, True, "force"]
+    threads: int | None
+    max_batch_size: int | None
+    launcher: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        not_empty(out=self.out)
+        at_least(0, episodes=self.episodes)
+        at_least(1, threads=self.threads, max_batch_size=self.max_batch_size)

@@ -93,7 +93,7 @@ def train(
     trained, held = split_episodes(dataset, config)
     windows = _windows(load, dataset, config, device, trained)
     heldout = _windows(load, dataset, config, device, held) if held else None
-    config = _settled(config, world)
+    config = settled(config, world)
     claim = claim_run_folder(config, describe_data(dataset))
     policy = _build(config, dataset, windows, seeds=claim.seeds).to(device)
     teach = functools.partial(train, load=load)
@@ -139,7 +139,7 @@ def _windows(
     )
 
 
-def _settled(config: TrainConfig, world: World) -> TrainConfig:
+def settled(config: TrainConfig, world: World) -> TrainConfig:
     """Returns the configuration with what the number of processes decides, as a run keeps it."""
     options = config.training
     pieces = micro_batches_of(

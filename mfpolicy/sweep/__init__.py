@@ -1,0 +1,7 @@
+"""Sweeps: a run folder for each combination of values, continued where they stopped."""
+
+from mfpolicy.sweep.cell import CellWork, Evaluate
+from mfpolicy.sweep.driver import SweepResult, run_sweep
+from mfpolicy.sweep.record import CellRecord
+
+__all__ = ["CellRecord", "CellWork", "Evaluate", "SweepResult", "run_sweep"]

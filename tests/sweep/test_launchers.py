@@ -1,0 +1,167 @@
+"""Real launchers: the weights are those of the plain training, and no kill loses a cell."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from mfpolicy.config import compose_sweep
+from mfpolicy.sweep.driver import run_sweep
+from mfpolicy.sweep.record import CellFiles
+
+COMMAND = [sys.executable, "-m", "mfpolicy", "sweep"]
+JOBLIB = ("launcher=joblib", "launcher.n_jobs=2")
+LAUNCHERS = {
+    "joblib": JOBLIB,
+    "submitit_local": ("launcher=submitit_local",),
+    "ray": ("launcher=ray", "launcher.ray.init.num_cpus=2", "launcher.ray.init.num_gpus=0"),
+}
+
+
+def _never(*_: object):
+    raise AssertionError("nothing was to be evaluated")
+
+
+def _weights(out: Path) -> dict[str, bytes]:
+    return {p.parent.name: p.read_bytes() for p in out.glob("*/model.safetensors")}
+
+
+def _sweep(words: list[str], **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*COMMAND, *words],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture
+def expected(words, tmp_path):
+    run_sweep(compose_sweep(words("seed=0,1", f"out={tmp_path / 'serial'}")), _never)
+    return _weights(tmp_path / "serial")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_every_launcher_trains_the_same_weights(launcher, words, tmp_path, expected):
+    done = _sweep(words("seed=0,1", *LAUNCHERS[launcher]))
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    assert _weights(tmp_path / "grid") == expected
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_of_two_workers_that_is_already_running(words, tmp_path, expected):
+    """Two nodes of one core each: both cells run at once, on a worker process of either."""
+    program = (
+        "import subprocess, sys\n"
+        "from ray.cluster_utils import Cluster\n"
+        "cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
+        "cluster.add_node(num_cpus=1)\n"
+        "words = [*sys.argv[1:], 'launcher=ray', f'launcher.ray.init.address={cluster.address}']\n"
+        "try:\n"
+        "    done = subprocess.run([sys.executable, '-m', 'mfpolicy', 'sweep', *words])\n"
+        "finally:\n"
+        "    cluster.shutdown()\n"
+        "raise SystemExit(done.returncode)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words("seed=0,1")],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert _weights(tmp_path / "grid") == expected
+
+
+@pytest.mark.slow
+@pytest.mark.render
+def test_cells_are_evaluated_in_the_simulator_within_their_workers(words, tmp_path):
+    """A worker of joblib starts the evaluation's own processes, and the result is on record."""
+    done = _sweep(words("seed=0,1", "episodes=1", "device=cpu", *JOBLIB))
+    assert done.returncode == 0, done.stderr
+    for cell in json.loads((tmp_path / "grid" / "sweep.json").read_text())["cells"]:
+        (episodes,) = Path(cell["run"]).glob("eval/*/episodes.jsonl")
+        (episode,) = [json.loads(line) for line in episodes.read_text().splitlines()]
+        assert episode["seed"] == 10000
+        measured = (cell["episodes"], cell["success_any"], cell["success_end"])
+        assert measured == (1, episode["success_any"], episode["success_end"])
+
+
+def _long(words, *more: str) -> list[str]:
+    return words("seed=0,1", "training.steps=120", "training.log_every=1", *JOBLIB, *more)
+
+
+@contextmanager
+def _started(words: list[str], out: Path) -> Iterator[tuple[subprocess.Popen, list[int]]]:
+    """Starts the sweep and yields it with its workers once both cells are under way.
+
+    What it prints goes to a file: workers that outlive their driver would keep a pipe open.
+    """
+    log = out.with_name("printed.txt")
+    with log.open("w") as printed:
+        process = subprocess.Popen([*COMMAND, *words], stdout=printed, stderr=printed)
+    workers: list[int] = []
+    try:
+        deadline = time.monotonic() + 120
+        while min(_lines(out / name) for name in ("seed0", "seed1")) < 5:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        workers = _workers(process.pid)
+        yield process, workers
+    finally:
+        process.kill()
+        process.wait()
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+
+
+def _lines(run: Path) -> int:
+    path = run / "metrics.jsonl"
+    return path.read_text().count("\n") if path.is_file() else 0
+
+
+def _workers(driver: int) -> list[int]:
+    children = Path(f"/proc/{driver}/task/{driver}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if b"popen_loky_posix" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["worker", "driver", "driver, politely"])
+def test_a_killed_sweep_goes_on_to_the_weights_of_an_unkilled_one(victim, words, tmp_path):
+    whole, out = tmp_path / "whole", tmp_path / "grid"
+    run_sweep(compose_sweep(_long(words, f"out={whole}")), _never)
+    with _started(_long(words), out) as (process, workers):
+        if victim == "worker":
+            os.kill(workers[0], signal.SIGKILL)
+            assert process.wait(timeout=120) == 0, out.with_name("printed.txt").read_text()
+        elif victim == "driver":
+            process.kill()
+            assert process.wait(timeout=120) == -signal.SIGKILL
+        else:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=120) == 130, out.with_name("printed.txt").read_text()
+        if victim != "worker":
+            again = _sweep(_long(words))
+            assert again.returncode == 0, again.stderr
+    assert _weights(out) == _weights(whole)
+    assert all((out / CellFiles.FOLDER / f"seed{seed}.json").is_file() for seed in (0, 1))

@@ -16,35 +16,13 @@ from torch.autograd import forward_ad
 from mfpolicy.objectives.base import per_row
 from mfpolicy.objectives.velocity import Velocity
 
+_LEVEL = threading.RLock()
+"""Held by the thread that is in forward mode.
 
-class _SharedLevel:
-    """Forward mode's level, shared by the threads that are inside.
-
-    PyTorch has one level a process and refuses to enter it a second time. A tangent belongs to its
-    tensor, though, so threads that differentiate tensors of their own do not meet: the first one
-    in enters the level, the last one out leaves it. Within a thread a second level is refused as
-    PyTorch refuses it, since tangents of one level would be taken for those of the other.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside: set[int] = set()
-
-    def __enter__(self) -> None:
-        thread = threading.get_ident()
-        with self._lock:
-            if not self._inside or thread in self._inside:
-                forward_ad.enter_dual_level()
-            self._inside.add(thread)
-
-    def __exit__(self, *raised: object) -> None:
-        with self._lock:
-            self._inside.remove(threading.get_ident())
-            if not self._inside:
-                forward_ad.exit_dual_level()
-
-
-_LEVEL = _SharedLevel()
+PyTorch has one level a process, and a graph recorded in it keeps tangents until the level is left.
+Were another thread to hold the level open, a backward pass would meet them. Within a thread a
+second level is refused by PyTorch.
+"""
 
 
 def forward_derivative(
@@ -59,7 +37,7 @@ def forward_derivative(
         t: (B,).
         tangent: dz/dt, (B, Th, A).
     """
-    with torch.autocast(z.device.type, enabled=False), _LEVEL:
+    with torch.autocast(z.device.type, enabled=False), _LEVEL, forward_ad.dual_level():
         u = velocity(
             forward_ad.make_dual(z, tangent), r, forward_ad.make_dual(t, torch.ones_like(t))
         )
@@ -107,7 +85,7 @@ def forward_start_derivative(
         r: (B,).
         t: (B,).
     """
-    with torch.autocast(z.device.type, enabled=False), _LEVEL:
+    with torch.autocast(z.device.type, enabled=False), _LEVEL, forward_ad.dual_level():
         u, dudr = forward_ad.unpack_dual(
             velocity(z, forward_ad.make_dual(r, torch.ones_like(r)), t)
         )

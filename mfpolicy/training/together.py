@@ -178,12 +178,12 @@ def _checked_count(configs: Sequence[TrainConfig], workers: int | None) -> int:
             "each run must have a folder of its own", received=twice, remedy="give each its out="
         )
     count = min(workers if workers is not None else _default_workers(configs), len(configs))
-    compiled = [config.out for config in configs if config.training.compile]
+    compiled = [config.out for config in configs if config.training.compile != "none"]
     if compiled and count > 1:
         raise ConfigError(
             "runs side by side must not be compiled: PyTorch traces one at a time in a process",
             received=compiled,
-            remedy="leave training.compile off, or train them in processes of their own",
+            remedy="leave training.compile at none, or train them in processes of their own",
         )
     return count
 

@@ -28,21 +28,42 @@ def _problem(seed: int):
 def test_threads_differentiate_at_once_and_each_gets_its_own_derivative():
     problems = [_problem(seed) for seed in range(THREADS)]
     alone = [forward_derivative(velocity, *at) for velocity, at in problems]
-    inside = threading.Barrier(THREADS, timeout=60)
+    ready = threading.Barrier(THREADS, timeout=60)
 
     def work(problem):
         velocity, at = problem
-
-        def meets_the_others(z, r, t):
-            inside.wait()  # breaks unless all are in forward mode at this moment
-            return velocity(z, r, t)
-
-        return [forward_derivative(meets_the_others, *at).detach() for _ in range(ROUNDS)]
+        ready.wait()
+        return [forward_derivative(velocity, *at).detach() for _ in range(ROUNDS)]
 
     with ThreadPoolExecutor(THREADS) as pool:
         together = list(pool.map(work, problems))
     for expected, found in zip(alone, together, strict=True):
         assert all(torch.equal(expected, derivative) for derivative in found)
+
+
+def test_a_gradient_of_a_derivative_meets_no_tangents_beside_another_threads_derivative():
+    """The graph saves tensors with tangents; they are gone when the backward pass runs."""
+    (velocity, (z, r, t, tangent)), (other, at) = _problem(0), _problem(1)
+    z.requires_grad_()
+
+    def gradient():
+        dudt = forward_derivative(velocity, z, r, t, tangent)
+        return torch.autograd.grad(dudt.square().sum(), z)[0]
+
+    alone, inside, done = gradient(), threading.Event(), threading.Event()
+
+    def stays_for_a_while(z, r, t):
+        inside.set()
+        done.wait(0.5)
+        return other(z, r, t)
+
+    with ThreadPoolExecutor(1) as pool:
+        company = pool.submit(forward_derivative, stays_for_a_while, *at)
+        assert inside.wait(60)
+        beside = gradient()
+        done.set()
+        company.result()
+    assert torch.equal(alone, beside)
 
 
 def test_a_plain_pass_beside_another_threads_derivative_keeps_its_bits_and_gradient():

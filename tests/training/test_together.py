@@ -282,7 +282,7 @@ def test_two_runs_in_one_folder_are_refused_before_anything_is_written(configure
 
 
 def test_compiled_runs_are_refused_side_by_side(configure, tmp_path):
-    configs = [configure(f"out={tmp_path / str(n)}", "training.compile=true") for n in range(2)]
+    configs = [configure(f"out={tmp_path / str(n)}", "training.compile=default") for n in range(2)]
     with pytest.raises(ConfigError, match="must not be compiled"):
         train_together(configs, workers=2)
 

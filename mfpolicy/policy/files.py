@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mfpolicy.errors import BackendError, RunError
-from mfpolicy.policy.policy import Policy
+from mfpolicy.policy.policy import DRAWING_WEIGHTS, Policy
 from mfpolicy.policy.spec import PolicySpec
 from mfpolicy.policy.tensor_file import write_tensors
 
@@ -65,7 +65,8 @@ def load_policy(run: str | os.PathLike[str], device: str | torch.device = "cpu")
     """
     device = check_device(device)
     spec, tensors = _read(run, weights=True)
-    policy = Policy(spec)
+    with DRAWING_WEIGHTS:
+        policy = Policy(spec)
     own = {name: tuple(value.shape) for name, value in policy.state_dict().items()}
     stored = {name: tuple(value.shape) for name, value in tensors.items()}
     if own != stored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,9 @@ from mfpolicy.policy.spec import PolicySpec
 from mfpolicy.types import Batch, Observation
 
 MAX_NOISE_SCALE = 100.0
+DRAWING_WEIGHTS = threading.Lock()
+"""Held while a policy is built: its layers draw from PyTorch's global generator, which threads
+share, and a seeded draw must not meet another."""
 
 
 class Policy(nn.Module):

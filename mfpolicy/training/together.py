@@ -7,10 +7,10 @@ a run). Stacking the parameters of all runs into batched operators would launch 
 their sums run in another order, and it asks for equal shapes, equal batch sizes and operators
 without data-dependent shapes, which the critical points of a point cloud are not.
 
-What runs of one process would share is taken care of elsewhere: forward mode's one level
-(:mod:`mfpolicy.objectives.derivative`), signals (:mod:`mfpolicy.training.stopping`), wandb's
-active run and the terminal (:mod:`mfpolicy.training.logging`), the global generator that draws
-initial weights (:mod:`mfpolicy.training.train`).
+What runs of one process would share is taken care of elsewhere: forward mode, which one run is in
+at a time (:mod:`mfpolicy.objectives.derivative`), signals (:mod:`mfpolicy.training.stopping`),
+wandb's active run and the terminal (:mod:`mfpolicy.training.logging`), the global generator that
+draws initial weights (:mod:`mfpolicy.policy.policy`).
 
 On a CPU the runs share torch's threads: one thread for each of two runs does more than two threads
 for one run, since a small operator does not divide well. On a GPU every run has a CUDA stream of

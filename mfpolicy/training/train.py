@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +18,7 @@ from mfpolicy.data import Dataset, Normalizer, WindowDataset, open_dataset
 from mfpolicy.errors import DataError
 from mfpolicy.policy import Policy
 from mfpolicy.policy.files import check_device
+from mfpolicy.policy.policy import DRAWING_WEIGHTS
 from mfpolicy.presets import policy_spec
 from mfpolicy.training.data_description import describe_data
 from mfpolicy.training.distributed import (
@@ -33,8 +33,6 @@ from mfpolicy.training.logging import Sink, sinks
 from mfpolicy.training.loop import Trainer
 from mfpolicy.training.run_folder import claim_run_folder
 from mfpolicy.training.teacher import prepare_teacher
-
-_GLOBAL_RNG = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -187,6 +185,6 @@ def _build(
         recipe=recipe.to_dict() if recipe is not None else None,
         demonstration_seeds=seeds,
     )
-    with _GLOBAL_RNG, torch.random.fork_rng(devices=[]):
+    with DRAWING_WEIGHTS, torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Policy(spec, Normalizer.fit(windows))

@@ -13,8 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from mfpolicy.config import compose
+from mfpolicy.data import Normalizer
 from mfpolicy.errors import ConfigError, DataError, RunError
 from mfpolicy.paths import config_dir
+from mfpolicy.policy import load_policy
 from mfpolicy.training import TogetherError, train, train_together
 from mfpolicy.training.loop import Trainer
 from mfpolicy.training.shared_windows import SharedWindows
@@ -210,6 +212,24 @@ def test_a_signal_saves_all_and_a_resume_goes_on_exactly(dataset, tmp_path, unin
     assert [summary.step for summary in resumed] == [STEPS] * 3
     for seed, whole in uninterrupted.items():
         _assert_same_runs(resumed[seed].run, whole)
+
+
+def test_a_policy_loaded_meanwhile_leaves_initial_weights_alone(configure, tmp_path, monkeypatch):
+    """As a run does whose teacher is ready while another run is built."""
+    alone, fit, others = train(configure("training.steps=1")).run, Normalizer.fit, []
+
+    def fit_in_company(windows):
+        others.append(threading.Thread(target=load_policy, args=(alone,)))
+        others[-1].start()
+        others[-1].join(0.5)
+        return fit(windows)
+
+    monkeypatch.setattr(Normalizer, "fit", fit_in_company)
+    beside = train(configure("training.steps=1", f"out={tmp_path / 'beside'}")).run
+    for other in others:
+        other.join()
+    assert others
+    _assert_same_runs(alone, beside)
 
 
 def test_runs_over_one_dataset_hold_it_in_memory_once(configure, tmp_path, monkeypatch):

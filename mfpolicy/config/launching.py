@@ -21,6 +21,8 @@ PLUGINS = {
     "ray": ("ray", "hydra_plugins.hydra_ray_launcher"),
 }
 """Launcher → its name among Hydra's, and the package that brings it."""
+TOGETHER = "together"
+"""The launcher that is none of Hydra's: its cells are threads of the sweep's own process."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def check_installed(launcher: str) -> None:
     Raises:
         BackendError: it lacks it.
     """
-    if not _found(PLUGINS[launcher][1]):
+    if launcher != TOGETHER and not _found(PLUGINS[launcher][1]):
         raise BackendError(
             f"launcher={launcher} needs a package that is not installed",
             received=PLUGINS[launcher][1],

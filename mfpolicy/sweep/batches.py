@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.config.launching import launch
+from mfpolicy.config.launching import TOGETHER, launch
 from mfpolicy.errors import BackendError, RunError, UserError
 from mfpolicy.evaluation.run_folder import checkpoint_step
 from mfpolicy.sweep.cell import CellWork
 from mfpolicy.sweep.record import FAILED, INTERRUPTED, MISSING, POLL_S, RUNNING, CellRecord
+from mfpolicy.sweep.together import run_together
 
 
 class Batches:
@@ -52,7 +53,7 @@ class Batches:
         """Runs a batch and returns what must run again, in batches."""
         lost: Exception | None = None
         try:
-            errors = launch(self.work, batch, self.launcher, self.folder)
+            errors = self._launch(batch)
         except UserError:
             raise
         except Exception as error:
@@ -71,6 +72,12 @@ class Batches:
         for number in died:
             self.work.files(number).forget()
         return [batch for batch in (unbegun, *([number] for number in died)) if batch]
+
+    def _launch(self, batch: list[int]) -> dict[int, BaseException]:
+        if self.launcher["name"] != TOGETHER:
+            return launch(self.work, batch, self.launcher, self.folder)
+        run_together(self.work, batch, self.launcher["workers"])
+        return {}
 
     def outcome(self, number: int) -> CellRecord:
         """The record of a cell after the sweep."""

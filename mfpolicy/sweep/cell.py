@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from mfpolicy.config import Cell
 from mfpolicy.errors import UserError
 from mfpolicy.evaluation.run_folder import read_metrics
 from mfpolicy.evaluation.summary import EvalSummary
 from mfpolicy.sweep.record import FAILED, FINISHED, INTERRUPTED, RUNNING, CellFiles, CellRecord
+
+if TYPE_CHECKING:
+    from mfpolicy.training import TrainSummary
 
 Evaluate = Callable[[Path, int, int | None, str], EvalSummary]
 """Measures a run folder: (run, episodes, workers, device) → summary; picklable."""
@@ -89,19 +93,33 @@ class CellWork:
         if ended is not None and ended.state == INTERRUPTED and os.getpid() == self.driver:
             raise KeyboardInterrupt
 
+    def trained(self, begun: CellRecord, summary: TrainSummary) -> CellRecord:
+        """The record of a cell whose training has ended."""
+        return dataclasses.replace(
+            begun,
+            state=INTERRUPTED if summary.interrupted else FINISHED,
+            step=summary.step,
+            steps=summary.planned_steps,
+            loss=_last_loss(summary.run) if summary.loss is None else summary.loss,
+        )
+
+    def failed(self, begun: CellRecord, error: Exception, log: TextIO) -> CellRecord:
+        """The record of a cell that failed; the log gets the traceback."""
+        traceback.print_exception(error, file=log)
+        known = str(error) if isinstance(error, UserError) else None
+        reason = known or f"{type(error).__name__}: {error}"
+        return dataclasses.replace(begun, state=FAILED, reason=reason)
+
     def _attempt(self, number: int, files: CellFiles) -> None:
         started = time.monotonic()
         begun = self.record(number, RUNNING)
         files.write(begun)
         with files.log.open("a") as log, redirect_stdout(log), redirect_stderr(log):
             try:
-                with _torch_threads(self.threads):
+                with torch_threads(self.threads):
                     ended = self._train_and_evaluate(number, begun)
             except Exception as error:
-                traceback.print_exc()
-                known = str(error) if isinstance(error, UserError) else None
-                reason = known or f"{type(error).__name__}: {error}"
-                ended = dataclasses.replace(begun, state=FAILED, reason=reason)
+                ended = self.failed(begun, error, log)
             except BaseException:
                 files.write(dataclasses.replace(begun, state=INTERRUPTED))
                 raise
@@ -113,13 +131,7 @@ class CellWork:
 
         config = self.cells[number].config
         summary = train(config)
-        done = dataclasses.replace(
-            begun,
-            state=INTERRUPTED if summary.interrupted else FINISHED,
-            step=summary.step,
-            steps=summary.planned_steps,
-            loss=_last_loss(summary.run) if summary.loss is None else summary.loss,
-        )
+        done = self.trained(begun, summary)
         if summary.interrupted or not self.episodes:
             return done
         device = str(check_device(config.device))
@@ -149,7 +161,7 @@ def _settle_start_method() -> None:
 
 
 @contextmanager
-def _torch_threads(count: int | None) -> Iterator[None]:
+def torch_threads(count: int | None) -> Iterator[None]:
     """Sets the threads of torch for a while."""
     import torch
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfpolicy.config import Cell, Sweep
-from mfpolicy.config.launching import check_installed
+from mfpolicy.config.launching import TOGETHER, check_installed
 from mfpolicy.data import open_dataset
 from mfpolicy.errors import RunError
 from mfpolicy.sweep.batches import Batches
@@ -80,6 +80,8 @@ def run_sweep(
     size = config.max_batch_size
     if launcher["name"] == "joblib":
         launcher["n_jobs"] = share.at_once
+    if launcher["name"] == TOGETHER:
+        launcher["workers"] = share.at_once
     if launcher["name"] == "submitit_local":
         size = size or share.at_once
     batches = Batches(work, launcher, out / CellFiles.FOLDER)

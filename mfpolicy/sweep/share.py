@@ -44,8 +44,8 @@ def share_of(launcher: Mapping[str, Any], *, cells: int, device: str) -> Share:
     _check(launcher)
     cores = available_cores()
     match launcher["name"]:
-        case "joblib" | "submitit_local":
-            asked = launcher.get("n_jobs") or _most(cores, device)
+        case "joblib" | "submitit_local" | "together":
+            asked = launcher.get("n_jobs") or launcher.get("workers") or _most(cores, device)
             at_once = min(cells, cores if asked == -1 else asked)
             return Share(at_once, max(1, cores // at_once))
         case "ray":
@@ -66,6 +66,9 @@ def _check(launcher: Mapping[str, Any]) -> None:
         raise ConfigError(
             "launcher.n_jobs must be at least 1, or -1 for one a core", received=n_jobs
         )
+    workers = launcher.get("workers")
+    if workers is not None and not (isinstance(workers, int) and workers >= 1):
+        raise ConfigError("launcher.workers must be at least 1", received=workers)
     for key in ("timeout_min", "cpus_per_task", "batch_size", "array_parallelism"):
         value = launcher.get(key)
         if value is not None and not (isinstance(value, (int, float)) and value > 0):

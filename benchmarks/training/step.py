@@ -20,7 +20,6 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +101,7 @@ def row(preset: str, found: dict[str, Any]) -> str:
         f"{middle(ours['wall_s']):.2f} / {middle(other['wall_s']):.2f} s",
         f"**{middle(walls):.2f}** ({min(walls):.2f} to {max(walls):.2f})",
         f"{middle(cpus):.2f}",
+        f"{len(walls)}",
         f"{SIZES[preset] / middle(ours['wall_s']):.1f} / "
         f"{SIZES[preset] / middle(other['wall_s']):.1f}",
         f"{ours['peak_mib']} / {other['peak_mib']}",
@@ -110,27 +110,41 @@ def row(preset: str, found: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _place(found: dict[str, Any]) -> int:
+    order = ["repository", "rebuilt", *(f"without {n}" for n in ("any", *WITHOUT, IN_MEMORY))]
+    return order.index(found["other"])
+
+
+def described(machine: dict[str, Any]) -> str:
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, PyTorch "
+        f"{machine['torch'].partition('+')[0]}"
+    )
+
+
 def report(result: dict[str, Any]) -> str:
     """The result as Markdown."""
     lines = [
         f"One training step, ours beside another, in float32 with {result['threads']} threads; "
-        f"{result['machine']}. Loss, widths, points, batches and data (ten demonstrations of "
-        "drawer-open) are the same; ours includes loading the batch, normalising it and clipping "
-        "the gradient, MP1's does not. Each line has two processes that took "
-        f"{result['rounds']} steps in turn after {WARM} that do not count: medians, and of the "
-        "ratio of neighbouring steps the median, smallest and largest. Memory is the growth of "
-        "the resident set from before the policy is built to its highest (VmHWM). Load is the "
-        "machine's average over the minute before the first step: what else ran on its cores.",
+        f"{described(result['machine'])}. Loss, widths, points, batches and data (ten "
+        "demonstrations of drawer-open) are the same; ours includes loading the batch, normalising "
+        "it and clipping the gradient, MP1's does not. Each line has two processes that took their "
+        f"steps in turn, after {WARM} that do not count: medians, and of the ratio of neighbouring "
+        "steps the median, smallest and largest. Memory is the growth of the resident set from "
+        "before the policy is built to its highest (VmHWM). Load is the machine's average over the "
+        "minute before the first step: what else ran on its cores.",
     ]
     for preset, comparisons in result["sizes"].items():
+        if not comparisons:
+            continue
         lines += [
             "",
             f"`{preset}`, batch {SIZES[preset]}, ours / other:",
             "",
-            "| other | step | times ours | the same of processor time | samples/s | peak MiB "
-            "| load |",
-            "|---|---|---|---|---|---|---|",
-            *(row(preset, found) for found in comparisons),
+            "| other | step | times ours | the same of processor time | steps | samples/s "
+            "| peak MiB | load |",
+            "|---|---|---|---|---|---|---|---|",
+            *(row(preset, found) for found in sorted(comparisons, key=_place)),
         ]
     if result.get("agreement"):
         lines += ["", "Same weights, batch and draws, small size: " + agreed(result["agreement"])]
@@ -151,8 +165,20 @@ def write(result: dict[str, Any], out: Path) -> None:
     out.with_suffix(".md").write_text(report(result))
 
 
-def main(words: Iterable[str] | None = None) -> None:
-    """Measures comparison after comparison; the result is written after each."""
+def measured_before(given: argparse.Namespace) -> dict[str, Any]:
+    """What ``--out`` holds already, or an empty result."""
+    written = given.out.with_suffix(".json")
+    if not written.is_file():
+        empty: dict[str, list[Any]] = {preset: [] for preset in SIZES}
+        return {"machine": machine_facts("cpu"), "threads": given.threads, "sizes": empty}
+    result = json.loads(written.read_text())
+    if result["threads"] != given.threads:
+        raise SystemExit(f"{written} was measured with {result['threads']} threads")
+    return result
+
+
+def main() -> None:
+    """Measures comparison after comparison and writes each; those that are written stay."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", required=True, help="ten demonstrations of drawer-open")
     parser.add_argument("--reference", type=Path, help="a checkout of LogSSim/MP1")
@@ -161,17 +187,13 @@ def main(words: Iterable[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args(None if words is None else list(words))
-    result: dict[str, Any] = {
-        "machine": machine_facts("cpu"),
-        "threads": given.threads,
-        "rounds": given.rounds,
-        "sizes": {preset: [] for preset in given.presets},
-    }
-    if given.reference:
+    given = parser.parse_args()
+    result = measured_before(given)
+    if given.reference and "agreement" not in result:
         result["agreement"] = Worker("agreement", "mp1_small", given).ask()
     for preset in given.presets:
-        for other in contestants(given):
+        there = {found["other"] for found in result["sizes"][preset]}
+        for other in (name for name in contestants(given) if name not in there):
             result["sizes"][preset].append(compare(other, preset, given))
             print(row(preset, result["sizes"][preset][-1]), flush=True)
             write(result, given.out)

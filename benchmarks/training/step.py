@@ -132,7 +132,8 @@ def report(result: dict[str, Any]) -> str:
         f"steps in turn, after {WARM} that do not count: medians, and of the ratio of neighbouring "
         "steps the median, smallest and largest. Memory is the growth of the resident set from "
         "before the policy is built to its highest (VmHWM). Load is the machine's average over the "
-        "minute before the first step: what else ran on its cores.",
+        "minute before the first step: what else ran on its cores. Times are to be read within a "
+        "line, never across lines, and a ratio whose range holds 1 is not told from noise.",
     ]
     for preset, comparisons in result["sizes"].items():
         if not comparisons:

@@ -8,7 +8,7 @@ from mfpolicy.networks import Network
 from mfpolicy.objectives import ConditionalVelocity
 from oracles.gaussian import Gaussian
 
-SPREAD, SIGMA, ROWS, STEPS = 0.6, 0.4, 512, 1800
+SPREAD, SIGMA, ROWS, STEPS = 0.6, 0.4, 512, 2400
 PLAIN = {"weighting": {"power": 0.0}, "time": {"distribution": "uniform", "p_end": 0.1}}
 
 

@@ -8,7 +8,7 @@ import yaml
 from mfpolicy import cli
 from mfpolicy.config import compose, compose_sweep
 from mfpolicy.config.composition import EXAMPLES, group_choices
-from mfpolicy.config.launching import PLUGINS
+from mfpolicy.config.launching import PLUGINS, TOGETHER
 from mfpolicy.errors import ConfigError
 from mfpolicy.paths import config_dir
 
@@ -91,7 +91,7 @@ def test_options_of_a_launcher_are_those_of_hydras_plugin_and_all_explained(laun
 
 
 def test_every_file_of_the_group_is_a_launcher():
-    assert group_choices("sweep")["launcher"] == sorted(PLUGINS)
+    assert group_choices("sweep")["launcher"] == sorted([*PLUGINS, TOGETHER])
 
 
 @pytest.mark.parametrize(

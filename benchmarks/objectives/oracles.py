@@ -33,7 +33,7 @@ from mfpolicy.networks import Network
 from mfpolicy.objectives import Objective
 
 TEACHER = "flow_matching"
-EVERY, EVERY_ROWS, REACHED_BELOW = 250, 250, 0.05
+EVERY, EVERY_ROWS, REACHED_BELOW = 200, 250, 0.05
 FIGURE_SAMPLES = 500
 
 

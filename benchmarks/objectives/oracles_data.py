@@ -17,9 +17,6 @@ from dataclasses import dataclass
 
 import torch
 
-SIGMA, HALF = 0.3, 0.7
-
-
 @dataclass(frozen=True)
 class Oracle:
     """Either law on chunks (horizon, action_dim); conditions are (B, 1).
@@ -28,11 +25,17 @@ class Oracle:
         horizon: Th.
         action_dim: A.
         two_modes: oracle B instead of A.
+        sigma: standard deviation of A.
+        half: distance of B's modes from their centre in every dimension.
+        sway: amplitude of the centre.
     """
 
     horizon: int
     action_dim: int
     two_modes: bool
+    sigma: float = 0.3
+    half: float = 0.7
+    sway: float = 0.25
 
     @property
     def dims(self) -> int:
@@ -45,7 +48,7 @@ class Oracle:
     def centre(self, condition: torch.Tensor) -> torch.Tensor:
         """m(c), (B, Th, A)."""
         phase = torch.arange(self.dims) * (2 * math.pi / self.dims)
-        return self._chunk(0.25 * (math.pi * condition + phase).sin())
+        return self._chunk(self.sway * (math.pi * condition + phase).sin())
 
     def share(self, condition: torch.Tensor) -> torch.Tensor:
         """Probability of the upper mode, (B, 1, 1)."""
@@ -53,31 +56,31 @@ class Oracle:
 
     def mean(self, condition: torch.Tensor) -> torch.Tensor:
         """E[x | c], (B, Th, A)."""
-        lean = HALF * (2 * self.share(condition) - 1) * self.signs
+        lean = self.half * (2 * self.share(condition) - 1) * self.signs
         return self.centre(condition) + (lean if self.two_modes else 0)
 
     def std(self, condition: torch.Tensor) -> torch.Tensor:
         """Standard deviation of every dimension given c, (B,)."""
         share = self.share(condition)[:, 0, 0]
         if self.two_modes:
-            return 2 * HALF * (share * (1 - share)).sqrt()
-        return torch.full_like(share, SIGMA)
+            return 2 * self.half * (share * (1 - share)).sqrt()
+        return torch.full_like(share, self.sigma)
 
     def sample(self, condition: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Draws x given c, (B, Th, A)."""
         x = self.centre(condition)
         if not self.two_modes:
-            return x + SIGMA * torch.randn(x.shape, generator=generator)
+            return x + self.sigma * torch.randn(x.shape, generator=generator)
         chance = torch.rand(len(x), 1, 1, generator=generator)
-        return x + torch.where(chance < self.share(condition), HALF, -HALF) * self.signs
+        return x + torch.where(chance < self.share(condition), self.half, -self.half) * self.signs
 
     def place(self, condition: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Where x lies along the line through both modes, which are at -1 and 1; (B,)."""
-        return ((x - self.centre(condition)) * self.signs).flatten(1).mean(dim=1) / HALF
+        return ((x - self.centre(condition)) * self.signs).flatten(1).mean(dim=1) / self.half
 
     def distance(self, condition: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Root mean square distance from the nearer mode, half the modes' distance is 1; (B,)."""
-        offset = (x - self.centre(condition)) / HALF
+        offset = (x - self.centre(condition)) / self.half
         squares = [(offset - s * self.signs).square().flatten(1).mean(dim=1) for s in (-1, 1)]
         return torch.minimum(*squares).sqrt()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.objectives.oracles_data import HALF, ORACLES
+from benchmarks.objectives.oracles_data import ORACLES
 
 FIGURE_ORACLE = "B 1-D"
 REFERENCE = "the data themselves"
@@ -103,7 +103,7 @@ def draw(path: Path, result: dict[str, Any]) -> None:
             continue
         row = shown[index]
         for side in (-1, 1):
-            panel.plot(c[:, 0], centre + side * HALF, color=_MODES, linewidth=5, zorder=1)
+            panel.plot(c[:, 0], centre + side * oracle.half, color=_MODES, linewidth=5, zorder=1)
         points = torch.tensor(row["samples"])
         color = "#30638e" if row["objective"] == REFERENCE else _SAMPLES
         panel.scatter(points[:, 0], points[:, 1], s=3, color=color, alpha=0.55, linewidths=0)

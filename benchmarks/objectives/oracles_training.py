@@ -47,7 +47,7 @@ class Mlp(Network):
 class Budget:
     """What every objective gets alike."""
 
-    steps: int = 3000
+    steps: int = 2000
     batch: int = 256
     width: int = 128
     depth: int = 3
@@ -83,7 +83,7 @@ def train(
         network.load_state_dict(teacher.state_dict())
     ema = Ema(network)
     averaged = ema.averaged(network).requires_grad_(False)
-    optimizer = torch.optim.Adam(network.parameters())
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
     for step in range(budget.steps):
         data = noise_generator(budget.seed + 1, step, CPU)
         condition = oracle.conditions(budget.batch, data)

@@ -48,7 +48,7 @@ class Costs:
         }
 
     def _step(self, objective: Objective) -> Step:
-        """Loss and gradient of one batch, midway in training, where curricula cost the most."""
+        """Loss and gradient of one batch, midway in training."""
 
         def step() -> None:
             objective.progress = 0.5

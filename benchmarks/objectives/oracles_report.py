@@ -110,7 +110,7 @@ def draw(path: Path, result: dict[str, Any]) -> None:
         steps = "" if row["nfe"] is None else f", {row['nfe']} NFE"
         name = row["objective"].replace("_", " ")
         panel.set_title(f"{name}{steps}\nbridge {100 * row['bridge']:.0f} %", fontsize=9)
-        panel.set_ylim(-1.45, 1.45)
+        panel.set(ylim=(-1.45, 1.45), xticks=(-1, 0, 1), yticks=(-1, 0, 1))
         panel.tick_params(labelsize=7)
         panel.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("condition c", fontsize=10)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
+
 @dataclass(frozen=True)
 class Oracle:
     """Either law on chunks (horizon, action_dim); conditions are (B, 1).

@@ -95,14 +95,8 @@ def collect(
     """
     if max_attempts is None:
         max_attempts = 10 * episodes + 20
-    for name, value, least in (
-        ("episodes", episodes, 1),
-        ("seed", seed, 0),
-        ("tail_steps", tail_steps, 0),
-        ("max_attempts", max_attempts, 1),
-    ):
-        if value < least:
-            raise ConfigError(f"{name} must be at least {least}", received=value)
+    _check_at_least(1, episodes=episodes, max_attempts=max_attempts)
+    _check_at_least(0, seed=seed, tail_steps=tail_steps)
     started = time.monotonic()
     settings = {"first_seed": seed, "tail_steps": tail_steps, "store_extras": store_extras}
     env = make_env()
@@ -135,6 +129,12 @@ def collect(
             )
     finally:
         env.close()
+
+
+def _check_at_least(least: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < least:
+            raise ConfigError(f"{name} must be at least {least}", received=value)
 
 
 def _spec(env: DemonstrationEnv) -> DatasetSpec:

@@ -93,14 +93,7 @@ def evaluate(
         name = name or _default_name(run / "eval", settings)
         with open_log(run / "eval" / name, settings) as log:
             new_episodes = _run_missing(pool, log, seeds, progress or (lambda *_: None))
-    circumstances = {
-        "workers": workers,
-        "threads": 1,
-        "wall_seconds": time.monotonic() - started,
-        "machine": machine_facts(settings["device"]),
-        "packages": package_versions(),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+    circumstances = _circumstances(workers, time.monotonic() - started, settings["device"])
     results = [log.results[s] for s in seeds]
     summary = EvalSummary(
         name=name,
@@ -131,6 +124,17 @@ def _run_missing(pool: WorkerPool, log: EpisodeLog, seeds: range, progress: Prog
         log.append(result)
         progress(done, len(seeds), result)
     return len(missing)
+
+
+def _circumstances(workers: int, seconds: float, device: str) -> dict[str, Any]:
+    return {
+        "workers": workers,
+        "threads": 1,
+        "wall_seconds": seconds,
+        "machine": machine_facts(device),
+        "packages": package_versions(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _recorded(folder: Path, circumstances: dict[str, Any]) -> dict[str, Any]:

@@ -69,11 +69,11 @@ class Trainer:
         self.world = world if world is not None else World()
         self.ema = Ema(policy)
         # Copies of the policy come before Update: a compiled function, copied, keeps its weights.
-        if policy.objective.needs_average:
-            policy.follow(self.ema.averaged(policy))
         self.heldout: Heldout | None = None
         if heldout is not None:
             self.heldout = Heldout(policy, heldout, config.validation, seed=config.seed)
+        if policy.objective.needs_average:
+            policy.follow(self.ema.averaged(policy))
         self.update = Update(policy, windows, config, self.world)
         self.progress = Progress(config, windows=len(windows))
         self.step = 0

@@ -6,28 +6,11 @@ import torch
 import mfpolicy
 from mfpolicy.config import compose_preset
 from mfpolicy.errors import ConfigError
-from mfpolicy.policy import Policy, PolicySpec, save_policy
+from mfpolicy.policy import save_policy
 from mfpolicy.types import Batch
+from oracles.small_policy import small_policy
 
 BOTH = {"velocity_head": True, "scale_input": {"active": True, "drop": 0.5, "scale": 2.0}}
-
-
-def _policy(**options) -> Policy:
-    torch.manual_seed(0)
-    spec = PolicySpec(
-        preset="test",
-        point_dim=3,
-        state_dim=5,
-        action_dim=2,
-        n_obs_steps=2,
-        horizon=4,
-        n_action_steps=3,
-        encoder={"name": "pointnet", "widths": [16, 16]},
-        network={"name": "unet1d", "widths": [16, 16, 16], "time_dim": 8},
-        objective={"name": "improved_meanflow", **options},
-        points=8,
-    )
-    return Policy(spec)
 
 
 def _batch(rows: int = 32) -> Batch:
@@ -52,7 +35,7 @@ def observation():
 
 @pytest.mark.parametrize("options", [{}, *({k: v} for k, v in BOTH.items()), BOTH])
 def test_every_parameter_learns(options):
-    policy = _policy(**options)
+    policy = small_policy("improved_meanflow", **options)
     loss, diagnostics = policy.loss(_batch(), torch.Generator().manual_seed(0))
     loss.backward()
     assert all(value.isfinite() for value in diagnostics.values())
@@ -61,17 +44,20 @@ def test_every_parameter_learns(options):
 
 
 def test_switched_off_nothing_is_there():
-    plain, off = _policy(), _policy(velocity_head=False, scale_input={"active": False})
+    plain, off = (
+        small_policy("improved_meanflow"),
+        small_policy("improved_meanflow", velocity_head=False, scale_input={"active": False}),
+    )
     assert plain.state_dict().keys() == off.state_dict().keys()
     assert not any("velocity_head" in name or "guidance" in name for name in off.state_dict())
     assert off.null is None
-    on = _policy(**BOTH)
+    on = small_policy("improved_meanflow", **BOTH)
     shared = plain.network.state_dict()
     assert all(torch.equal(on.network.state_dict()[name], shared[name]) for name in shared)
 
 
 def test_the_scale_is_chosen_per_policy_and_per_call(observation, tmp_path):
-    policy = _policy(**BOTH).eval()
+    policy = small_policy("improved_meanflow", **BOTH)
     noise = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(2))
 
     def act(**how):
@@ -87,7 +73,7 @@ def test_the_scale_is_chosen_per_policy_and_per_call(observation, tmp_path):
 
 
 def test_the_head_costs_nothing_when_the_policy_acts(observation):
-    policy, calls = _policy(**BOTH).eval(), []
+    policy, calls = small_policy("improved_meanflow", **BOTH), []
     policy.network.velocity_head.register_forward_hook(lambda *_: calls.append(1))
     policy.predict(observation)
     assert calls == []
@@ -96,7 +82,7 @@ def test_the_head_costs_nothing_when_the_policy_acts(observation):
 
 
 def test_the_network_with_both_is_differentiable_in_forward_mode():
-    network = _policy(**BOTH).network.double()
+    network = small_policy("improved_meanflow", **BOTH).network.double()
     generator = torch.Generator().manual_seed(0)
     z, v = torch.randn(2, 6, 4, 2, dtype=torch.float64, generator=generator)
     t = torch.rand(6, dtype=torch.float64, generator=generator) * 0.8 + 0.1

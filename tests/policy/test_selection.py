@@ -6,33 +6,15 @@ import torch
 from mfpolicy import objectives
 from mfpolicy.errors import ConfigError, ObservationError
 from mfpolicy.objectives.tilting import Tilting
-from mfpolicy.policy import Policy, PolicySpec
+from oracles.small_policy import small_policy
 
 ROWS, CANDIDATES = 3, 5
 TILTED = [n for n in objectives.names() if objectives.OBJECTIVES.get(n).learns_flow_map]
 
 
-def _policy(name: str = "meanflow", **options) -> Policy:
-    torch.manual_seed(0)
-    spec = PolicySpec(
-        preset="test",
-        point_dim=3,
-        state_dim=5,
-        action_dim=2,
-        n_obs_steps=2,
-        horizon=4,
-        n_action_steps=3,
-        encoder={"name": "pointnet", "widths": [16, 16]},
-        network={"name": "unet1d", "widths": [16, 16, 16], "time_dim": 8},
-        objective={"name": name, **options},
-        points=8,
-    )
-    return Policy(spec).eval()
-
-
 @pytest.fixture
 def policy():
-    return _policy()
+    return small_policy()
 
 
 @pytest.fixture
@@ -56,7 +38,7 @@ def _reward(actions: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", objectives.names())
 def test_no_steps_are_the_objectives_own(name, observation, noise):
-    policy, e = _policy(name), noise[:, 0]
+    policy, e = small_policy(name), noise[:, 0]
     default = policy.predict(observation, noise=e)
     own = policy.predict(observation, noise=e, steps=policy.objective.default_steps)
     assert torch.equal(default, own)
@@ -78,7 +60,7 @@ def test_a_scale_without_a_meaning_is_refused(policy, observation, scale):
 
 @pytest.mark.parametrize("name", objectives.names())
 def test_the_best_of_one_is_the_one(name, observation):
-    policy = _policy(name)
+    policy = small_policy(name)
     drawn = [
         policy.predict(observation, generator=torch.Generator().manual_seed(3), **how)
         for how in ({}, {"best_of": 1, "reward": _reward})
@@ -144,12 +126,12 @@ def test_noise_for_another_number_of_candidates_is_refused(policy, observation, 
 @pytest.mark.parametrize(("name", "options"), [("mip", {}), ("regression", {})])
 def test_more_of_a_policy_without_noise_are_refused(name, options, observation):
     with pytest.raises(ConfigError, match="another chunk for other noise"):
-        _policy(name, **options).predict(observation, best_of=2, reward=_reward)
+        small_policy(name, **options).predict(observation, best_of=2, reward=_reward)
 
 
 @pytest.mark.parametrize("name", objectives.names())
 def test_tilting_is_defined_for_flow_maps_alone(name, observation):
-    policy = _policy(name)
+    policy = small_policy(name)
     tilting = Tilting(particles=4, steps=2, noise=float(policy.objective.learns_score))
     how = {"reward": _reward, "tilting": tilting}
     if name in TILTED:
@@ -161,7 +143,7 @@ def test_tilting_is_defined_for_flow_maps_alone(name, observation):
 
 def test_what_is_tilted_is_what_is_executed(observation):
     """The reward sees actions in the environment's units, and raises them."""
-    policy = _policy()
+    policy = small_policy()
     policy.normalizer.action.scale.fill_(0.5)
     policy.normalizer.action.offset.fill_(3.0)
     shapes = set()
@@ -180,7 +162,7 @@ def test_what_is_tilted_is_what_is_executed(observation):
 
 
 def test_guided_velocities_have_no_score_to_follow(observation):
-    policy = _policy("meanflow", guidance={"kind": "cfg", "omega": 2.0})
+    policy = small_policy("meanflow", guidance={"kind": "cfg", "omega": 2.0})
     with pytest.raises(ConfigError, match=r"tilting\.noise must be 0"):
         policy.predict(observation, reward=_reward, tilting=Tilting())
     policy.predict(observation, reward=_reward, tilting=Tilting(noise=0.0))

@@ -94,6 +94,10 @@ class Objective:
             z = self.noise.contain(z - (t - r) * velocity(z, r * ones, t * ones))
         return z
 
+    def draws_while_sampling(self, steps: int) -> bool:
+        """Whether :meth:`sample` with so many steps draws more noise than it is given."""
+        return False
+
     def at_scale(self, velocity: Velocity, scale: float | None = None) -> Velocity:
         """Returns the velocity at a guidance scale; None takes the objective's own.
 

@@ -155,6 +155,10 @@ class FlowAnchoredConsistency(AverageVelocityObjective):
         """Returns u − A(t) clip(u − [v − (t − r) du/dt]), and v where r = t (B, Th, A)."""
         return where_apart(self._apart, velocity, z, r, t, v)
 
+    def draws_while_sampling(self, steps: int) -> bool:
+        """Re-noising draws between steps."""
+        return self.sampler == "renoise" and steps > 1
+
     def sample(
         self,
         velocity: Velocity,

@@ -223,14 +223,14 @@ class Policy(nn.Module):
         steered = self.objective.at_scale(velocity, guidance_scale)
         if tilting is not None and reward is not None:
             box = self.objective.noise.contain
-            chunk = tilting.sample(steered, e, lambda z: reward(self._executed(box(z))), generator)
-            return self._executed(box(chunk))
+            chunk = tilting.sample(steered, e, lambda z: reward(self.executed(box(z))), generator)
+            return self.executed(box(chunk))
         chunks = self.objective.sample(steered, e.flatten(0, 1), steps, generator)
-        actions = self._executed(chunks).unflatten(0, e.shape[:2])  # (B, N, Ta, A)
+        actions = self.executed(chunks).unflatten(0, e.shape[:2])  # (B, N, Ta, A)
         return actions[:, 0] if reward is None else best_of_chunks(actions, reward)
 
-    def _executed(self, chunks: torch.Tensor) -> torch.Tensor:
-        """The executed part of normalised chunks (…, Th, A) in the environment's units."""
+    def executed(self, chunks: torch.Tensor) -> torch.Tensor:
+        """Returns the executed part of normalised chunks (…, Th, A) in environment units."""
         first = self.spec.n_obs_steps - 1
         executed = chunks[..., first : first + self.spec.n_action_steps, :]
         return self.normalizer.action.inverse(executed)

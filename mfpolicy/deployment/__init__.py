@@ -1,0 +1,1 @@
+"""Deployment: from a trained policy to the chunk it decides, as fast as the machine allows."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import envs
+from benchmarks import crop_agreement, expert_success
 from envs.camera import OffscreenCamera
 from envs.metaworld import MetaWorldSimulation
 from envs.suites import load_suite
 from mfpolicy.pointcloud import depth_to_points, to_world
-from oracles.benchmarks import BENCHMARKS, load_benchmark
 
 
 def everything(simulation: MetaWorldSimulation) -> list[np.ndarray]:
@@ -95,7 +96,7 @@ def test_goal_markers_stand_at_the_goal(task: str) -> None:
 @pytest.mark.render
 @pytest.mark.parametrize("task", ["drawer-open", "reach", "push", "stick-pull", "hand-insert"])
 def test_crop_loses_nothing_of_dp3_but_the_table(task: str) -> None:
-    row = load_benchmark("crop_agreement").compare(f"metaworld/{task}", 1, 61, 30)
+    row = crop_agreement.compare(f"metaworld/{task}", 1, 61, 30)
     assert row["lost"] == 0
     assert row["table"] < 0.15
     assert row["extra"] < (0.3 if task == "stick-pull" else 0.05)
@@ -104,15 +105,14 @@ def test_crop_loses_nothing_of_dp3_but_the_table(task: str) -> None:
 @pytest.mark.render
 def test_dp3_keeps_the_scene_and_drops_floor_and_sky() -> None:
     """The other side of the comparison is itself right: its mask is a box turned by 129.5°."""
-    benchmark = load_benchmark("crop_agreement")
     recipe = load_suite("metaworld").recipe
     simulation = envs.open_simulation("metaworld/drawer-open")
     camera = OffscreenCamera(simulation.model, recipe.camera, width=128, height=128)
     simulation.model.cam_pos[camera.camera_id] = recipe.camera_position
     simulation.reset(0)
     depth, pose = camera.depth(simulation.data), camera.T_world_cam(simulation.data)
-    mask = benchmark.dp3_mask(depth, camera.intrinsics())
-    turn = benchmark.dp3_rotation() @ np.diag([1, -1, -1]) @ pose[:3, :3].T
+    mask = crop_agreement.dp3_mask(depth, camera.intrinsics())
+    turn = crop_agreement.dp3_rotation() @ np.diag([1, -1, -1]) @ pose[:3, :3].T
     assert np.degrees(np.arctan2(turn[1, 0], turn[0, 0])) == pytest.approx(129.5, abs=0.1)
     assert np.degrees(np.arccos(turn[2, 2])) == pytest.approx(0.56, abs=0.01)
     points = to_world(depth_to_points(depth, camera.intrinsics()), pose)
@@ -128,7 +128,7 @@ def test_dp3_keeps_the_scene_and_drops_floor_and_sky() -> None:
 def test_experts_succeed_and_the_flag_says_when(task: str) -> None:
     simulation = envs.open_simulation(f"metaworld/{task}")
     horizon = envs.spec(f"metaworld/{task}").horizon
-    attempt = load_benchmark("expert_success").attempt
+    attempt = expert_success.attempt
     reached = [attempt(simulation, seed, horizon, horizon)[0] for seed in range(3)]
     steps = [step for step in reached if step is not None]
     assert len(steps) >= 2
@@ -138,7 +138,7 @@ def test_experts_succeed_and_the_flag_says_when(task: str) -> None:
 
 def test_the_door_opening_expert_goes_past_its_target() -> None:
     simulation = envs.open_simulation("metaworld/door-open")
-    attempts = [load_benchmark("expert_success").attempt(simulation, s, 200, 200) for s in range(2)]
+    attempts = [expert_success.attempt(simulation, s, 200, 200) for s in range(2)]
     assert all(first is not None and not at_horizon for first, at_horizon in attempts)
     simulation.close()
 
@@ -153,12 +153,16 @@ def test_doing_nothing_does_not_succeed() -> None:
 
 def test_the_published_expert_rates_are_those_of_this_suite() -> None:
     """The committed result covers every task at its horizon, and is repeated for one seed each."""
-    published = json.loads(max((BENCHMARKS / "results").glob("*expert-success.json")).read_text())
+    published = json.loads(
+        max(
+            (Path(expert_success.__file__).parent / "results").glob("*expert-success.json")
+        ).read_text()
+    )
     records = {record["task"]: record for record in published["tasks"]}
     tasks = {task.name: task for task in envs.tasks() if task.suite == "metaworld"}
     assert set(records) == set(tasks)
     assert all(records[name]["horizon"] == task.horizon for name, task in tasks.items())
-    attempt = load_benchmark("expert_success").attempt
+    attempt = expert_success.attempt
     for name in ("metaworld/handle-press", "metaworld/plate-slide", "metaworld/reach"):
         simulation = envs.open_simulation(name)
         published_step = records[name]["first_success_step"][0]

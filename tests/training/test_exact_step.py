@@ -5,17 +5,15 @@ import math
 import pytest
 import torch
 
+from benchmarks.training.reference import ReferencePolicy
+from benchmarks.training.reference_weights import reference_weights
+from benchmarks.training.step_shortcuts import WITHOUT
 from mfpolicy.config import compose_preset
 from mfpolicy.data import WindowDataset, open_dataset
 from mfpolicy.policy import Policy
 from mfpolicy.presets import policy_spec
 from mfpolicy.types import Batch
-from oracles.benchmarks import load_benchmark
 from oracles.demonstrations import ACTION_DIM, POINTS, STATE_DIM
-
-SHORTCUTS = load_benchmark("training/step_shortcuts")
-REFERENCE = load_benchmark("training/reference")
-WEIGHTS = load_benchmark("training/reference_weights")
 
 PRECISIONS = pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)]
@@ -77,14 +75,12 @@ def _assert_close(one: dict, other: dict, tolerance: float) -> None:
 
 
 @PRECISIONS
-@pytest.mark.parametrize(
-    "names", [*((name,) for name in SHORTCUTS.WITHOUT), tuple(SHORTCUTS.WITHOUT)]
-)
+@pytest.mark.parametrize("names", [*((name,) for name in WITHOUT), tuple(WITHOUT)])
 def test_without_a_shortcut_the_gradient_is_the_same(dtype, tolerance, names):
     batch = _batch(dtype)
     plain = _policy(dtype)
     for name in names:
-        SHORTCUTS.WITHOUT[name](plain)
+        WITHOUT[name](plain)
     _assert_close(_gradient(plain, batch), _gradient(_policy(dtype), batch), tolerance)
 
 
@@ -92,10 +88,8 @@ def test_without_a_shortcut_the_gradient_is_the_same(dtype, tolerance, names):
 def test_loss_and_gradient_are_those_of_mp1(dtype, tolerance):
     """Its published form with our weights and our draws."""
     policy, batch = _policy(dtype), _batch(dtype)
-    reference = REFERENCE.ReferencePolicy(
-        state_dim=STATE_DIM, action_dim=ACTION_DIM, widths=WIDTHS
-    ).to(dtype)
-    reference.load_state_dict(WEIGHTS.reference_weights(policy))
+    reference = ReferencePolicy(state_dim=STATE_DIM, action_dim=ACTION_DIM, widths=WIDTHS).to(dtype)
+    reference.load_state_dict(reference_weights(policy))
     at = policy.objective.draw(
         policy.velocity(batch), batch.action, torch.Generator().manual_seed(2)
     )
@@ -108,7 +102,7 @@ def test_loss_and_gradient_are_those_of_mp1(dtype, tolerance):
     with torch.no_grad():
         for name, parameter in policy.named_parameters():
             parameter.copy_(found[name])
-    ours = WEIGHTS.reference_weights(policy)
+    ours = reference_weights(policy)
     theirs = {name: parameter.grad for name, parameter in reference.named_parameters()}
     for name, gradient in theirs.items():  # dead taps: zero in ours, and to be zero in theirs
         scale = gradient.abs().max().clamp(min=1)
@@ -134,7 +128,7 @@ def test_the_derivative_pass_leaves_no_graph():
     )
     arguments = (at.velocity, at.z, at.r, at.t, at.v)
     assert kept() == 0
-    SHORTCUTS.WITHOUT["derivative without graph"](policy)
+    WITHOUT["derivative without graph"](policy)
     assert kept() > 0
 
 

@@ -16,6 +16,9 @@ class UserError(ValueError):
         received: the offending value, shown with ``repr``; left out where there is none.
         remedy: what to do about it, as a full clause without a final period.
 
+    Attributes:
+        rule, received, remedy: the three as text, empty where there is none.
+
     Example:
         >>> str(UserError("episodes must be at least 1", received=0, remedy="pass episodes=10"))
         'episodes must be at least 1. Received: 0. pass episodes=10.'
@@ -27,6 +30,8 @@ class UserError(ValueError):
             parts.append(f"Received: {received!r}")
         if remedy:
             parts.append(remedy.rstrip("."))
+        self.rule, self.remedy = rule, remedy
+        self.received = "" if received is _ABSENT else repr(received)
         text = ". ".join(parts)
         super().__init__(text if text.endswith("?") else text + ".")
 
@@ -45,6 +50,10 @@ class DataError(UserError):
 
 class ObservationError(UserError):
     """An observation that the policy cannot act on."""
+
+
+class RequestError(UserError):
+    """A message to a policy server that it cannot read."""
 
 
 class ActionError(UserError):

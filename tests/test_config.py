@@ -36,6 +36,7 @@ NEEDED = {
     "train": ["task=metaworld/drawer-open", "data=d.zarr", "out=runs/d"],
     "eval": ["runs/d"],
     "collect": ["task=metaworld/drawer-open", "out=d.zarr"],
+    "serve": ["runs/d"],
 }
 PRESETS = group_choices("train")["policy"]
 COMPONENTS = [

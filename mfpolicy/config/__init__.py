@@ -14,6 +14,7 @@ from mfpolicy.config.schema import (
     TrainingConfig,
     ValidationConfig,
 )
+from mfpolicy.config.serving import ServeConfig
 
 __all__ = [
     "Cell",
@@ -22,6 +23,7 @@ __all__ = [
     "LoggingConfig",
     "PolicyConfig",
     "PresetConfig",
+    "ServeConfig",
     "Sweep",
     "SweepConfig",
     "TrainConfig",

@@ -17,6 +17,7 @@ from mfpolicy.config.schema import (
     SweepConfig,
     TrainConfig,
 )
+from mfpolicy.config.serving import ServeConfig
 from mfpolicy.config.values import parsed
 from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.paths import config_dir
@@ -26,8 +27,9 @@ SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "eval": EvalConfig,
     "sweep": SweepConfig,
+    "serve": ServeConfig,
 }
-POSITIONAL = {"eval": "run"}
+POSITIONAL = {"eval": "run", "serve": "run"}
 EXAMPLES = {
     "collect": (
         "mfpolicy collect task=metaworld/drawer-open episodes=10 seed=0 out=data/drawer-open.zarr"
@@ -37,6 +39,7 @@ EXAMPLES = {
         "data=data/drawer-open.zarr out=runs/drawer-open"
     ),
     "eval": "mfpolicy eval runs/drawer-open episodes=100 seed=10000",
+    "serve": "mfpolicy serve runs/drawer-open port=8765",
     "sweep": (
         "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_small,dp3 "
         "seed=0,1,2 data='data/{task}.zarr' out=runs/grid launcher=joblib launcher.n_jobs=2"
@@ -52,6 +55,8 @@ def compose(verb: Literal["eval"], words: Sequence[str]) -> EvalConfig: ...
 def compose(verb: Literal["collect"], words: Sequence[str]) -> CollectConfig: ...
 @overload
 def compose(verb: Literal["sweep"], words: Sequence[str]) -> SweepConfig: ...
+@overload
+def compose(verb: Literal["serve"], words: Sequence[str]) -> ServeConfig: ...
 def compose(verb: str, words: Sequence[str]) -> Any:
     """Composes the configuration of ``verb`` and checks it against its schema.
 

@@ -1,0 +1,1 @@
+"""The policy server: observations in, action chunks out, over WebSocket and MessagePack."""

@@ -37,7 +37,7 @@ class ObservationEncoder(nn.Module):
             agent_pos: (B, To, S), normalised.
             frame: (B, To) int64 or None; equal numbers name the same frame, which is encoded once.
         """
-        batch = len(point_cloud)
+        batch = point_cloud.shape[0]
         clouds, states = point_cloud.flatten(0, 1), agent_pos.flatten(0, 1)  # (B * To, …)
         if frame is None:
             return self._encode(clouds, states).reshape(batch, -1)

@@ -90,7 +90,7 @@ class Objective:
         grid = torch.linspace(1, 0, steps + 1, device=noise.device, dtype=noise.dtype)
         z = noise
         for t, r in zip(grid[:-1], grid[1:], strict=True):
-            ones = torch.ones(len(z), device=z.device, dtype=z.dtype)
+            ones = torch.ones(z.shape[0], device=z.device, dtype=z.dtype)
             z = self.noise.contain(z - (t - r) * velocity(z, r * ones, t * ones))
         return z
 
@@ -141,7 +141,7 @@ def _in_words(choices: range) -> str:
 
 def at_time(value: float, like: torch.Tensor) -> torch.Tensor:
     """Returns the time ``value`` for every row of ``like`` (B, …), (B,)."""
-    return torch.full((len(like),), value, device=like.device, dtype=like.dtype)
+    return torch.full((like.shape[0],), value, device=like.device, dtype=like.dtype)
 
 
 def per_row(time: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -108,6 +108,7 @@ class Ddim(Objective):
             )
         self.coupling = parse_options(Coupling, coupling)
         self.levels = signal_levels(train_steps)
+        self._signals = self.levels.tolist()  # a sampler that is exported reads no tensor's value
         self.step_choices = range(1, train_steps + 1)
         self.default_steps = self.check_steps(inference_steps)
 
@@ -138,8 +139,8 @@ class Ddim(Objective):
         stride = self.train_steps // steps
         z = noise
         for level in range((steps - 1) * stride, -1, -stride):
-            signal = float(self.levels[level])
-            after = float(self.levels[level - stride]) if level else 1.0
+            signal = self._signals[level]
+            after = self._signals[level - stride] if level else 1.0
             x = velocity(z, at_time(0, z), at_time(level / self.train_steps, z))
             e = x if self.sampler == "legacy" else (z - signal**0.5 * x) / (1 - signal) ** 0.5
             clean = x.clamp(-1, 1) if self.clip else x

@@ -87,7 +87,7 @@ class ScaleInput:
         if scale is not None:
             check_range("guidance_scale", scale, 1, self.max_scale)
         w = self.scale if scale is None else scale
-        return like.new_tensor([w, self.t_min, self.t_max]).expand(len(like), 3)
+        return like.new_tensor([w, self.t_min, self.t_max]).expand(like.shape[0], 3)
 
 
 def active_scale(guidance: torch.Tensor, t: torch.Tensor, dropped: torch.Tensor) -> torch.Tensor:

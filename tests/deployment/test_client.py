@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from websockets.sync.server import serve
 
-from deployment.serving import Slowed, noise, observation, running
+from deployment.serving import Slowed, get, noise, observation, running
 from mfpolicy.deployment.client import (
     AnswerTimeout,
     PolicyClient,
@@ -250,6 +251,16 @@ def test_it_finds_a_restarted_server_by_itself_and_says_when_it_cannot():
         client.close()
         np.testing.assert_array_equal(client.predict(observation(), noise=noise()), first)
         client.close()
+
+
+def test_a_robot_that_paused_for_long_is_dropped_and_comes_back_by_itself(monkeypatch):
+    monkeypatch.setattr("mfpolicy.deployment.server.server.PING_S", 0.1)
+    with running() as server, PolicyClient(server.url) as client:
+        first = client.predict(observation(), noise=noise())
+        deadline = time.monotonic() + 10
+        while get(server.url)[1]["clients"]:  # it answers no pings while it does not read
+            assert time.monotonic() < deadline
+        np.testing.assert_array_equal(client.predict(observation(), noise=noise()), first)
 
 
 def test_another_policy_at_the_same_address_is_refused():

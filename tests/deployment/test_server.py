@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import threading
@@ -20,6 +21,7 @@ from websockets.sync.client import connect
 from deployment.serving import Slowed, get, noise, observation, running
 from mfpolicy.deployment.client import PolicyClient, PolicyConnectionError, PolicyServerError
 from mfpolicy.deployment.client.packing import from_wire, pack, to_wire
+from mfpolicy.deployment.server.batching import Batcher
 from mfpolicy.deployment.server.chunk_policy import EagerChunkPolicy
 from mfpolicy.deployment.server.messages import checked_request, unpacked
 from mfpolicy.deployment.server.server import ServerOptions
@@ -156,7 +158,7 @@ def test_a_batch_has_at_most_so_many_rows():
 
 
 class _Choosy:
-    """Fails on observations above 10, and makes NaN of those below −10."""
+    """Fails on states above 10, makes NaN of those below −10, and too little of those above 5."""
 
     def __init__(self):
         self._decide = EagerChunkPolicy(small_policy())
@@ -169,7 +171,7 @@ class _Choosy:
             raise RuntimeError("out of memory")
         actions = self._decide(observation, noise=noise)
         actions[observation["agent_pos"].min((1, 2)) < -10] = np.nan
-        return actions
+        return actions[: len(actions) - int((observation["agent_pos"] > 5).any())]
 
 
 def test_a_request_that_the_policy_fails_on_spares_its_batch(caplog):
@@ -179,21 +181,35 @@ def test_a_request_that_the_policy_fails_on_spares_its_batch(caplog):
         inputs = [observation(seed) for seed in range(5)]
         inputs[1]["agent_pos"] += 100
         inputs[3]["agent_pos"] -= 100
+        inputs[4]["agent_pos"] += 6
         futures = [
             pool.submit(client.predict, value, noise=noise(seed))
             for seed, (client, value) in enumerate(zip(clients, inputs, strict=True))
         ]
         time.sleep(0.2)
         policy.go.set()
-        for seed in (0, 2, 4):
+        for seed in (0, 2):
             np.testing.assert_allclose(futures[seed].result(), _direct(seed), atol=1e-5)
-        with pytest.raises(PolicyServerError, match="see the server's log"):
-            futures[1].result()
+        for seed in (1, 4):
+            with pytest.raises(PolicyServerError, match="see the server's log"):
+                futures[seed].result()
         with pytest.raises(PolicyServerError, match="actions must be finite"):
             futures[3].result()
         for client in clients:
             client.close()
     assert "out of memory" in caplog.text
+    assert "for 1 observations" in caplog.text
+
+
+def test_a_server_that_can_compute_no_more_ends_with_the_reason(monkeypatch):
+    async def breaks(_batcher):
+        await asyncio.sleep(0.2)
+        raise MemoryError("no thread")
+
+    monkeypatch.setattr(Batcher, "run", breaks)
+    with running() as server:
+        server.join()
+    assert isinstance(server.error, MemoryError)
 
 
 BROKEN = {

@@ -38,6 +38,10 @@ class _Waiting:
     since: float
     decision: asyncio.Future[Decision | None]
 
+    def tell(self, decision: Decision | None) -> None:
+        if not self.decision.done():
+            self.decision.set_result(decision)
+
 
 class Batcher:
     """Computes requests in one worker thread, those that wait together in one batch.
@@ -92,8 +96,7 @@ class Batcher:
             }
             for waiting, result in zip(batch, results, strict=True):
                 timing = {"queue_ms": (started - waiting.since) * 1e3, **shared}
-                if not waiting.decision.done():
-                    waiting.decision.set_result(Decision(result, timing))
+                waiting.tell(Decision(result, timing))
 
     def close(self) -> None:
         """Ends the worker thread."""
@@ -111,7 +114,7 @@ class Batcher:
                 except TimeoutError:
                     break
             elif not self._queue[0].alive():
-                self._queue.popleft().decision.set_result(None)
+                self._queue.popleft().tell(None)
             elif batch and not self._fits(batch, self._queue[0]):
                 break
             else:
@@ -146,7 +149,10 @@ class Batcher:
         ]
         fields = requests[0].observation
         stacked = {key: np.concatenate([r.observation[key] for r in requests]) for key in fields}
-        actions = self._policy(stacked, noise=np.concatenate(noise))  # (ΣB, Ta, A)
+        start = np.concatenate(noise)  # (ΣB, Th, A)
+        actions = self._policy(stacked, noise=start)  # (ΣB, Ta, A)
+        if actions.ndim != 3 or len(actions) != len(start):
+            raise RuntimeError(f"actions {actions.shape} for {len(start)} observations")
         ends = np.cumsum([request.rows for request in requests])[:-1]
         return [_finite(part) for part in np.split(actions, ends)]
 

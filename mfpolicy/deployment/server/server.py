@@ -108,8 +108,10 @@ class PolicyServer:
         try:
             server = await self._listen()
             ready(*server.sockets[0].getsockname()[:2])
-            await stop.wait()
+            await _first_of(asyncio.create_task(stop.wait()), computing)
             await self._end(server)
+            if computing.done():
+                computing.result()  # it never ends of itself: raise what ended it
         finally:
             computing.cancel()
             self._batcher.close()
@@ -214,6 +216,11 @@ class PolicyServer:
             return ready
         counts = {"batches": self._batcher.batches, "clients": len(self._asked)}
         return {**ready, "task": self._spec.task, **counts, **self._health.report()}
+
+
+async def _first_of(waiting: asyncio.Task[bool], computing: asyncio.Task[None]) -> None:
+    await asyncio.wait({waiting, computing}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
 
 
 def _json(status: http.HTTPStatus, value: object) -> Response:

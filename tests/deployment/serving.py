@@ -86,8 +86,9 @@ class Running:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
 
-    def join(self):
-        self.stop()
+    def join(self, *, stop=True):
+        if stop:
+            self.stop()
         self._thread.join(30)
         assert not self._thread.is_alive()
 

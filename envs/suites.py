@@ -137,6 +137,7 @@ def _suite(name: str, values: Mapping[str, Any]) -> Suite:
             horizon=own_horizon.pop(task, values["horizon"]),
             control_rate_hz=float(values["control_rate_hz"]),
             expert=values["expert"],
+            action_kinds=tuple(values.get("action_kinds") or ()),
         )
         for difficulty, members in values["tasks"].items()
         for task in members

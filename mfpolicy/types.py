@@ -52,6 +52,10 @@ class Batch:
     frame: torch.Tensor | None = None
 
 
+ACTION_KINDS = ("displacement", "position", "effort")
+"""What an action dimension commands: a step from where it is, a place to be at, or a force."""
+
+
 @dataclass(frozen=True)
 class TaskSpec:
     """A task as `mfpolicy tasks` lists it.
@@ -64,6 +68,7 @@ class TaskSpec:
         horizon: control steps of an episode.
         control_rate_hz: control steps per second of simulated time.
         expert: where demonstrations come from, for example ``scripted``.
+        action_kinds: of each action dimension, one of ``ACTION_KINDS``; empty where not known.
     """
 
     name: str
@@ -74,6 +79,7 @@ class TaskSpec:
     horizon: int
     control_rate_hz: float
     expert: str
+    action_kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,9 @@ class EpisodeResult:
         episode_return: sum of the environment's rewards.
         clipped_actions: steps whose action lay outside the action space and was clipped to it.
         latencies_ms: per stage (points, copy, encoder, network, total), one entry a decision.
+        holds: steps at which no action was there yet and the robot was held where it was.
+        rms_jerk_per_s3: of the commanded motion, in action units per s³; None where too short, or
+            recorded before it was measured.
     """
 
     seed: int
@@ -97,3 +106,5 @@ class EpisodeResult:
     episode_return: float
     clipped_actions: int = 0
     latencies_ms: dict[str, list[float]] = field(default_factory=dict)
+    holds: int = 0
+    rms_jerk_per_s3: float | None = None

@@ -58,6 +58,8 @@ def evaluate_run(
         steps=config.steps,
         noise_scale=config.noise_scale,
         guidance_scale=config.guidance_scale,
+        execution=config.execution,
+        latency_ms=config.latency_ms,
         videos=config.videos,
         name=config.name,
         progress=progress,

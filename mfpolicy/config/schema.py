@@ -38,15 +38,8 @@ class PolicyConfig:
     points: int | None
 
     def __post_init__(self) -> None:
-        at_least(
-            1,
-            **{
-                "policy.n_obs_steps": self.n_obs_steps,
-                "policy.horizon": self.horizon,
-                "policy.n_action_steps": self.n_action_steps,
-                "policy.points": self.points,
-            },
-        )
+        whole = ("n_obs_steps", "horizon", "n_action_steps", "points")
+        at_least(1, **{f"policy.{name}": getattr(self, name) for name in whole})
         if self.n_obs_steps - 1 + self.n_action_steps > self.horizon:
             raise ConfigError(
                 "policy.horizon must hold the executed steps: at least "
@@ -183,7 +176,11 @@ class TrainConfig(PresetConfig):
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """Everything ``mfpolicy eval`` takes; None lets the evaluation decide."""
+    """Everything ``mfpolicy eval`` takes; None lets the evaluation decide.
+
+    Attributes:
+        execution: of chunks, registered name under ``name`` and its options.
+    """
 
     run: str
     task: str | None
@@ -194,13 +191,15 @@ class EvalConfig:
     steps: int | None
     noise_scale: float
     guidance_scale: float | None
+    execution: dict[str, Any]
+    latency_ms: float
     videos: bool
     name: str | None
 
     def __post_init__(self) -> None:
         not_empty(run=self.run, task=self.task, name=self.name)
         at_least(1, episodes=self.episodes, workers=self.workers, steps=self.steps)
-        at_least(0, seed=self.seed, noise_scale=self.noise_scale)
+        at_least(0, seed=self.seed, noise_scale=self.noise_scale, latency_ms=self.latency_ms)
         known_device(self.device)
 
 

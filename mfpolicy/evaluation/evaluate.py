@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mfpolicy.deployment import chunking
 from mfpolicy.errors import ConfigError
 from mfpolicy.evaluation.machine import machine_facts, package_versions
 from mfpolicy.evaluation.records import SUMMARY, EpisodeLog, fresh_name, open_log
@@ -23,6 +24,11 @@ from mfpolicy.types import EpisodeResult
 
 ACCELERATOR_WORKERS = 4
 """Most workers by default on an accelerator, where each holds a context of its own."""
+
+PLAIN = "receding_horizon"
+"""The execution of chunks that is meant where none is said, with its defaults."""
+
+MAX_LATENCY_MS = 60_000.0
 
 Progress = Callable[[int, int, EpisodeResult], None]
 """Called for each episode, those on disk first, with how many are done, how many in all, and it."""
@@ -39,6 +45,8 @@ def evaluate(
     steps: int | None = None,
     noise_scale: float = 1.0,
     guidance_scale: float | None = None,
+    execution: Mapping[str, Any] | None = None,
+    latency_ms: float = 0.0,
     videos: bool = True,
     name: str | None = None,
     progress: Progress | None = None,
@@ -49,8 +57,8 @@ def evaluate(
     number nor the order changes a result. Each finished episode goes to ``episodes.jsonl`` at
     once. The same call again runs only the seeds that are missing. Settings that decide an
     outcome (weights, task and its horizon, point-cloud recipe, first seed, NFE, scales of noise
-    and guidance, device) are kept beside it: under a ``name`` of yours other settings are
-    refused, without a name they get a fresh folder (``…-2``).
+    and guidance, execution and latency, device) are kept beside it: under a ``name`` of yours
+    other settings are refused, without a name they get a fresh folder (``…-2``).
 
     Args:
         run: folder of a trained policy.
@@ -64,6 +72,10 @@ def evaluate(
         steps: network evaluations a decision (NFE); None takes the objective's default.
         noise_scale: factor on the noise that a chunk starts from; 0 leaves its centre.
         guidance_scale: of a network that takes it as an input; None takes the objective's.
+        execution: how chunks are executed: a name of :mod:`mfpolicy.deployment.chunking` under
+            ``name`` and its options; None executes each chunk whole.
+        latency_ms: from an observation to the chunk decided on it, in simulated time, rounded up
+            to control steps.
         videos: record a success and a failure, and draw the point cloud.
         name: folder name below ``run/eval``; by default made of task, seed and NFE.
         progress: called for each episode: at once for those on disk, then as each finishes.
@@ -79,13 +91,23 @@ def evaluate(
     """
     run = Path(run)
     _check_arguments(episodes, seed, workers, steps, noise_scale, name)
+    check_range("latency_ms", latency_ms, 0, MAX_LATENCY_MS)
+    execution = _as_recorded(execution)
     check_run(run)
     seeds = range(seed, seed + episodes)
     check_unseen(run, seeds)
     started = time.monotonic()
     workers = min(workers or _default_workers(device), episodes)
     service = functools.partial(
-        EpisodeService, run, make_env, device, steps, noise_scale, guidance_scale
+        EpisodeService,
+        run,
+        make_env,
+        device,
+        steps,
+        noise_scale,
+        guidance_scale,
+        execution,
+        latency_ms,
     )
     with WorkerPool(service, workers, noun="seed") as pool:
         sha256 = weights_sha256(run)
@@ -104,6 +126,8 @@ def evaluate(
         nfe=settings["nfe"],
         noise_scale=noise_scale,
         guidance_scale=guidance_scale,
+        execution=execution,
+        latency_ms_injected=latency_ms,
         device=settings["device"],
         new_episodes=new_episodes,
         **outcome_fields(results),
@@ -112,6 +136,22 @@ def evaluate(
     summary.save()
     illustrate(summary, results, make_env, videos=videos)
     return summary
+
+
+def _as_recorded(execution: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The execution with every option, None where it is the plain one, as old records have it.
+
+    Raises:
+        ConfigError: there is no such execution, or no such option.
+    """
+    if execution is None:
+        return None
+    name, given = execution.get("name", ""), {k: v for k, v in execution.items() if k != "name"}
+    known = chunking.EXECUTIONS.options(name)
+    chunking.build(name, **given)
+    whole = {option: given.get(option, known[option].default) for option in known}
+    plain = {option: known[option].default for option in known}
+    return None if name == PLAIN and whole == plain else {"name": name, **whole}
 
 
 def _run_missing(pool: WorkerPool, log: EpisodeLog, seeds: range, progress: Progress) -> int:
@@ -156,6 +196,10 @@ def _default_name(evaluations: Path, settings: dict[str, Any]) -> str:
     for key, word in (("noise_scale", "noise"), ("guidance_scale", "guidance")):
         if key in settings:
             base += f"-{word}{settings[key]:g}"
+    if "execution" in settings:
+        base += f"-{settings['execution']['name']}"
+    if "latency_ms" in settings:
+        base += f"-latency{settings['latency_ms']:g}"
     return fresh_name(evaluations, base, settings)
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
 
+from mfpolicy.deployment.chunking import Request
+from mfpolicy.deployment.chunking.steering import decode_steered
 from mfpolicy.types import EpisodeResult
+
+if TYPE_CHECKING:
+    from mfpolicy.policy import Policy
 
 STAGES = ("points", "copy", "encoder", "network", "total")
 """The timed stages.
@@ -80,6 +86,7 @@ def decide(
     generator: torch.Generator,
     noise_scale: float = 1.0,
     guidance_scale: float | None = None,
+    request: Request | None = None,
 ) -> Decision:
     """Asks the policy for one action chunk and times it.
 
@@ -94,6 +101,8 @@ def decide(
         generator: source of the policy's noise, on the policy's device.
         noise_scale: factor on that noise.
         guidance_scale: of a network that takes it as an input; None takes the objective's.
+        request: what the decision is to agree with; only a
+            :class:`mfpolicy.policy.Policy` can agree with anything.
     """
     synchronize = _synchronizer(policy_device(policy))
     synchronize()
@@ -108,7 +117,10 @@ def decide(
     tick()
     condition = policy.encode(prepared)
     tick()
-    actions = policy.decode(  # (1, Ta, A)
+    decode = policy.decode
+    if request is not None and request.steered:
+        decode = functools.partial(decode_steered, cast("Policy", policy), request=request)
+    actions = decode(  # (1, Ta, A)
         condition,
         steps=steps,
         generator=generator,

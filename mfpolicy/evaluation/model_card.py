@@ -159,6 +159,11 @@ def _evaluate_again(spec: PolicySpec, summary: EvalSummary) -> str:
         words.append(f"noise_scale={summary.noise_scale:g}")
     if summary.guidance_scale is not None:
         words.append(f"guidance_scale={summary.guidance_scale:g}")
+    for option, value in (summary.execution or {}).items():
+        key = "execution" if option == "name" else f"execution.{option}"
+        words.append(f"{key}={'null' if value is None else str(value).lower()}")
+    if summary.latency_ms_injected:
+        words.append(f"latency_ms={summary.latency_ms_injected:g}")
     if summary.task != spec.task:
         words.append(f"task={summary.task}")
     return " ".join(words)

@@ -79,6 +79,8 @@ def record_videos(
             summary.nfe,
             summary.noise_scale,
             summary.guidance_scale,
+            summary.execution,
+            summary.latency_ms_injected,
         )
         with WorkerPool(service, 1, noun="the replay of seed") as pool:
             for _ in pool.run(replays):
@@ -104,11 +106,24 @@ def summary_rows(summary: EvalSummary) -> list[tuple[str, str]]:
             f"({summary.nfe} NFE, {summary.device})",
         ),
         ("of which, p50 in ms", parts),
+        *_execution_rows(summary),
         ("wall-clock", f"{summary.wall_seconds:.1f} s, {summary.workers} workers"),
         ("results", str(summary.folder)),
         ("model card", str(Path(summary.run) / "README.md")),
     ]
     return rows + [("video", str(video)) for video in videos]
+
+
+def _execution_rows(summary: EvalSummary) -> list[tuple[str, str]]:
+    """How chunks were executed, where it was not the plain way, and how smooth the motion was."""
+    rows = []
+    if summary.execution or summary.latency_ms_injected:
+        name = summary.execution["name"] if summary.execution else "receding_horizon"
+        held = f"{summary.mean_holds:.1f} of {summary.mean_steps:.1f} steps held"
+        rows = [("execution", f"{name}, {summary.latency_ms_injected:g} ms late, {held}")]
+    if summary.mean_rms_jerk_per_s3 is not None:
+        rows.append(("jerk", f"rms {summary.mean_rms_jerk_per_s3:.3g} action units per s³"))
+    return rows
 
 
 def summary_table(summary: EvalSummary) -> Table:

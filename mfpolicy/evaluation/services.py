@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mfpolicy.deployment import chunking
+from mfpolicy.deployment.chunking.steering import check_executor
 from mfpolicy.errors import RunError
 from mfpolicy.evaluation.pictures import draw_point_cloud
 from mfpolicy.evaluation.rollout import RolloutEnv, run_episode, warm_up
@@ -28,10 +31,14 @@ class EpisodeService:
         steps: network evaluations a decision (NFE); None takes the objective's default.
         noise_scale: factor on the policy's noise.
         guidance_scale: of a network that takes it as an input; None takes the objective's.
+        execution: how chunks are executed, registered name under ``name`` and its options; None
+            executes each whole.
+        latency_ms: from an observation to the chunk decided on it, rounded up to control steps.
 
     Raises:
         RunError: the policy does not fit the environment.
-        ConfigError: the policy's objective cannot do so many steps, or no such guidance.
+        ConfigError: the policy's objective cannot do so many steps, or no such guidance, or the
+            execution does not exist or does not fit the policy.
     """
 
     def __init__(
@@ -42,8 +49,12 @@ class EpisodeService:
         steps: int | None,
         noise_scale: float = 1.0,
         guidance_scale: float | None = None,
+        execution: Mapping[str, Any] | None = None,
+        latency_ms: float = 0.0,
     ) -> None:
         self.policy = load_policy(run, device)
+        self.executor = chunking.build(**(execution or {"name": "receding_horizon"}))
+        check_executor(self.policy, self.executor)
         self.noise_scale, self.guidance_scale = noise_scale, guidance_scale
         self.steps = self.policy.objective.check_steps(steps)
         self.env: Any = make_env()
@@ -54,6 +65,7 @@ class EpisodeService:
             self.env.close()
             raise
         task = self.env.spec_task
+        self.delay_steps = delay_steps(latency_ms, task.control_rate_hz)
         self.facts = {
             "task": task.name,
             "horizon": task.horizon,
@@ -65,6 +77,10 @@ class EpisodeService:
             self.facts["noise_scale"] = noise_scale
         if guidance_scale is not None:
             self.facts["guidance_scale"] = guidance_scale
+        if execution is not None:
+            self.facts["execution"] = dict(execution)
+        if self.delay_steps:
+            self.facts["latency_ms"] = latency_ms
 
     def run(self, item: int) -> EpisodeResult:
         """Runs the episode of the seed ``item``."""
@@ -78,6 +94,8 @@ class EpisodeService:
             self.steps,
             noise_scale=self.noise_scale,
             guidance_scale=self.guidance_scale,
+            executor=self.executor,
+            delay_steps=self.delay_steps,
             on_state=on_state,
         )
 
@@ -135,6 +153,16 @@ class ReplayService(EpisodeService):
         draw_point_cloud(path, cloud, env.render())
 
 
+def delay_steps(latency_ms: float, rate_hz: float) -> int:
+    """The whole number of control steps that a latency lasts: an answer waits for the next step.
+
+    Example:
+        >>> [delay_steps(latency, 80.0) for latency in (0, 50, 51, 300)]
+        [0, 4, 5, 24]
+    """
+    return math.ceil(latency_ms / 1e3 * rate_hz - 1e-9)  # 0.1 s · 80 Hz is not 9 by rounding
+
+
 def check_fit(spec: Any, env: Any) -> None:
     """Refuses an environment that the policy was not trained for, naming both values.
 
@@ -168,5 +196,5 @@ def check_fit(spec: Any, env: Any) -> None:
 
 
 def _course(result: EpisodeResult) -> EpisodeResult:
-    """The record without its latencies: what must repeat."""
-    return replace(result, latencies_ms={})
+    """The record without its latencies: what must repeat. Old records have no jerk."""
+    return replace(result, latencies_ms={}, rms_jerk_per_s3=None)

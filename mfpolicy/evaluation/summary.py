@@ -41,6 +41,10 @@ class EvalSummary:
         machine: what it ran on. packages: versions. date: UTC, ISO 8601, at the end. These and
             workers, threads and wall_seconds are those of the last call that ran an episode.
         noise_scale: factor on the policy's noise. guidance_scale: what was asked for, if anything.
+        execution: how chunks were executed, None the plain way.
+        latency_ms_injected: simulated, from an observation to the chunk decided on it.
+        mean_holds: steps of an episode at which no action was there yet.
+        mean_rms_jerk_per_s3: of an episode's commanded motion, in action units per s³.
     """
 
     name: str
@@ -68,6 +72,10 @@ class EvalSummary:
     schema: int = SCHEMA
     noise_scale: float = 1.0
     guidance_scale: float | None = None
+    execution: dict[str, Any] | None = None
+    latency_ms_injected: float = 0.0
+    mean_holds: float = 0.0
+    mean_rms_jerk_per_s3: float | None = None
 
     @property
     def folder(self) -> Path:
@@ -83,6 +91,7 @@ def outcome_fields(results: Sequence[EpisodeResult]) -> dict[str, Any]:
     """The fields of a summary that follow from the episodes alone, in any order of them."""
     ordered = sorted(results, key=lambda result: result.seed)
     steps = [result.steps for result in ordered]
+    jerks = [r.rms_jerk_per_s3 for r in ordered if r.rms_jerk_per_s3 is not None]
     return {
         "episodes": len(ordered),
         "seeds": (ordered[0].seed, ordered[-1].seed),
@@ -91,6 +100,8 @@ def outcome_fields(results: Sequence[EpisodeResult]) -> dict[str, Any]:
         "mean_steps": float(np.mean(steps)),
         "mean_return": float(np.mean([result.episode_return for result in ordered])),
         "clipped_share": sum(result.clipped_actions for result in ordered) / sum(steps),
+        "mean_holds": float(np.mean([result.holds for result in ordered])),
+        "mean_rms_jerk_per_s3": float(np.mean(jerks)) if jerks else None,
         "latency_ms": latency_percentiles(ordered),
     }
 

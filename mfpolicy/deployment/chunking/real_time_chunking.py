@@ -46,7 +46,8 @@ class RealTimeChunking(RecedingHorizon):
         execute: s, steps between requests. The plan lasts if s + delay ≤ Ta and delay ≤ s.
         candidates: N, 1 chooses none.
         corrections: gradient steps on the noise.
-        correction_rate: the length of one, on squares in normalised actions.
+        correction_rate: η of the first, on half the squares in normalised actions; halved where
+            it leads too far.
         blend: mix the chunks where they overlap; without it the new one cuts in.
         initial_delay: steps that a decision is taken to last before one was measured.
         delay_memory: the largest of so many measured delays is expected next.
@@ -62,7 +63,7 @@ class RealTimeChunking(RecedingHorizon):
         execute: int = 8,
         candidates: int = 16,
         corrections: int = 0,
-        correction_rate: float = 0.5,
+        correction_rate: float = 5.0,
         blend: bool = True,
         initial_delay: int = 0,
         delay_memory: int = 10,

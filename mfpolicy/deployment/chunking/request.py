@@ -26,7 +26,7 @@ class Request:
             None asks for no agreement.
         candidates: chunks to choose the most agreeing one from, N.
         corrections: gradient steps on the noise towards agreement.
-        correction_rate: the length of one.
+        correction_rate: η of the first.
         warm_time: t in (0, 1] at which the plan is noised to start from it; None starts from
             noise alone.
     """

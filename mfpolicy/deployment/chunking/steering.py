@@ -54,14 +54,14 @@ def decode_steered(
     if not (request.steered and policy.objective.stochastic):  # noise would change nothing
         return policy.decode(condition, generator=generator, noise_scale=noise_scale, **rest)
     plan, weights = _overlap(policy, request)
+    rest |= {"reward": coherence(policy, plan, weights)}
     if request.corrections:
         noise = noise_scale * _draw(policy, condition, generator)
-        noise = _corrected(policy, condition, noise, request, plan, weights, rest)
-        return policy.decode(condition, noise=noise, **rest)
+        ends = _corrected(policy, condition, noise, request, plan, weights, rest)
+        return policy.decode(condition, best_of=2, noise=ends, **rest)
     return policy.decode(
         condition,
         best_of=request.candidates,
-        reward=coherence(policy, plan, weights),
         generator=generator,
         noise_scale=noise_scale,
         **rest,
@@ -148,12 +148,15 @@ def _corrected(
     weights: torch.Tensor,
     rest: dict[str, Any],
 ) -> torch.Tensor:
-    """The noise after gradient steps on the weighted squares between its chunk and the plan.
+    """The best and the last noise (1, 2, Th, A) of gradient steps towards the plan.
 
     e ← e − η ∂/∂e ½ Σ w_i ‖x̂_i(e) − plan_i‖²: the pseudo-inverse guidance of RTC, which pulls the
-    error back through the denoiser, with the whole sampler in the denoiser's place.
+    error back through the denoiser, with the whole sampler in the denoiser's place. A step after
+    which they agree less is taken back and η halved, since the right η depends on how much of the
+    noise the policy lets through.
     """
-    first = policy.spec.n_obs_steps - 1
+    first, rate = policy.spec.n_obs_steps - 1, request.correction_rate
+    best, best_gap, slope = noise, float("inf"), noise
     with torch.inference_mode(False), torch.enable_grad():
         velocity = _velocity(policy, condition.clone(), rest["guidance_scale"])
         e, plan, weights = noise.clone(), plan.clone(), weights.clone()
@@ -161,8 +164,13 @@ def _corrected(
             e = e.detach().requires_grad_()
             x = policy.objective.sample(velocity, e, rest["steps"])[0, first : first + len(plan)]
             gap = (weights[:, None] * (x - plan).square()).sum() / 2
-            e = e - request.correction_rate * torch.autograd.grad(gap, e)[0]
-        return policy.objective.noise.contain(e.detach())
+            if gap.item() < best_gap:
+                best, best_gap = e.detach(), gap.item()
+                slope = torch.autograd.grad(gap, e)[0]
+            else:
+                rate /= 2
+            e = policy.objective.noise.contain(best - rate * slope)
+        return torch.stack([best, e.detach()], dim=1)
 
 
 def _overlap(policy: Policy, request: Request) -> tuple[torch.Tensor, torch.Tensor]:

@@ -184,6 +184,31 @@ def test_who_reads_no_answers_is_dropped_and_others_are_served_meanwhile(message
         peer.close()
 
 
+def test_a_crowd_that_says_nothing_keeps_nobody_out_and_holds_few_files():
+    with running() as served, PolicyClient(served.url) as client, ExitStack() as stack:
+        expected = client.predict(observation(), noise=noise())
+        crowd = []
+        for _ in range(3):
+            for _ in range(connection.MAX_HANDSHAKES):
+                peer = stack.enter_context(_no_handshake(served.url))
+                peer.setblocking(False)
+                crowd.append(peer)
+            with PolicyClient(served.url) as newcomer:
+                for robot in (client, newcomer):
+                    actions = robot.predict(observation(), noise=noise())
+                    np.testing.assert_array_equal(actions, expected)
+        assert sum(map(_is_open, crowd)) <= connection.MAX_HANDSHAKES
+
+
+def _is_open(peer):
+    try:
+        return peer.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+
 def test_an_answer_that_finds_no_room_in_time_drops_its_client(impatient):
     outcome = []
 

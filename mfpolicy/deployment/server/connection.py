@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
 
 from mfpolicy.errors import RequestError
 
@@ -13,10 +14,39 @@ FRAME_ALLOWANCE = 4
 ends the connection with close code 1009 before it is read."""
 
 MAX_FRAGMENTS = 1024
+MAX_HANDSHAKES = 64
+"""Connections that have not finished their handshake; the oldest gives way to a newer one."""
+
 MESSAGE_TIMEOUT_S = 10.0
 SEND_TIMEOUT_S = 10.0
 SLOW = 1008
 """Close code of a client that sends half a message and no more (policy violation)."""
+
+
+def bounded_connection() -> type[ServerConnection]:
+    """Returns the connection class of one server.
+
+    Connections that say nothing cannot use up the files that a process may open: of those without
+    a handshake only the latest are kept, so that who does speak is heard.
+    """
+    silent: dict[ServerConnection, None] = {}
+
+    class BoundedConnection(ServerConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            for spoken in [c for c in silent if c.state is not State.CONNECTING]:
+                del silent[spoken]
+            silent[self] = None
+            if len(silent) > MAX_HANDSHAKES:
+                oldest = next(iter(silent))
+                del silent[oldest]
+                oldest.transport.abort()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            silent.pop(self, None)
+
+    return BoundedConnection
 
 
 class MessageTooLarge(RequestError):

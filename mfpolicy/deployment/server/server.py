@@ -15,12 +15,13 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
+from websockets.protocol import State
 
 from mfpolicy.deployment.server import messages
 from mfpolicy.deployment.server.access import check_exposure, is_admitted
 from mfpolicy.deployment.server.batching import Batcher
 from mfpolicy.deployment.server.chunk_policy import ChunkPolicy
-from mfpolicy.deployment.server.connection import FRAME_ALLOWANCE, receive, send
+from mfpolicy.deployment.server.connection import FRAME_ALLOWANCE, bounded_connection, receive, send
 from mfpolicy.deployment.server.health import Health
 from mfpolicy.errors import BackendError, UserError
 
@@ -132,6 +133,7 @@ class PolicyServer:
                 ping_timeout=PING_S,
                 max_size=(None, FRAME_ALLOWANCE * options.max_message_bytes),
                 max_queue=1,
+                create_connection=bounded_connection(),
             )
         except OSError as error:
             raise BackendError(
@@ -181,7 +183,7 @@ class PolicyServer:
             self._health.refused()
             await send(client, messages.refusal(identity, error))
             return
-        decision = await self._batcher.decide(request, lambda: client.state.name == "OPEN")
+        decision = await self._batcher.decide(request, lambda: client.state is State.OPEN)
         if decision is None:
             return
         if isinstance(decision.actions, Exception):

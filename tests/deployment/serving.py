@@ -36,8 +36,8 @@ def noise(seed=0, rows=ROWS):
 class Slowed:
     """A policy that takes its time, keeps the sizes of its batches, and may be held up."""
 
-    def __init__(self, seconds=0.0):
-        self._decide = EagerChunkPolicy(small_policy())
+    def __init__(self, seconds=0.0, policy=None):
+        self._decide = EagerChunkPolicy(policy or small_policy())
         self.spec = self._decide.spec
         self.seconds = seconds
         self.rows = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from mfpolicy.deployment.client import PolicyClient, PolicyServerError
 from mfpolicy.deployment.server.batching import Batcher
 from mfpolicy.deployment.server.chunk_policy import EagerChunkPolicy
 from mfpolicy.errors import BackendError
+from mfpolicy.policy import Policy
 from oracles.small_policy import small_policy
 
 LIMIT = 20_000
@@ -83,6 +85,36 @@ def test_eight_clients_at_once_share_batches_and_get_their_own_answers():
     assert counts["batches"] == len(policy.rows) < 24
     for timing in timings:
         assert timing["total_ms"] >= timing["queue_ms"] + timing["inference_ms"] - 0.1
+
+
+def test_clouds_of_different_sizes_are_computed_apart():
+    policy = Policy(dataclasses.replace(small_policy().spec, points=None)).eval()
+    held = Slowed(policy=policy)
+    held.go.clear()
+    inputs = [observation(seed) for seed in range(4)]
+    for value in inputs[::2]:
+        value["point_cloud"] = value["point_cloud"][:, :, :5]
+    with running(held) as server, ThreadPoolExecutor(4) as pool:
+        clients = [PolicyClient(server.url, timeout_s=20) for _ in inputs]
+        futures = [
+            pool.submit(client.predict, value, noise=noise())
+            for client, value in zip(clients, inputs, strict=True)
+        ]
+        time.sleep(0.2)
+        held.go.set()
+        for value, future in zip(inputs, futures, strict=True):
+            direct = policy.predict(value, noise=torch.from_numpy(noise())).numpy()
+            np.testing.assert_allclose(future.result(), direct, atol=1e-5)
+        for client in clients:
+            client.close()
+
+
+def test_steps_are_those_the_server_was_started_with():
+    policy = EagerChunkPolicy(small_policy(), steps=2)
+    with running(policy) as server, PolicyClient(server.url) as client:
+        served = client.predict(observation(5), noise=noise(5))
+    np.testing.assert_array_equal(served, _direct(5, steps=2))
+    assert not np.array_equal(served, _direct(5))
 
 
 def test_a_lone_client_waits_for_nobody_even_beside_one_that_is_silent():

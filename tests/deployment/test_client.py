@@ -273,8 +273,9 @@ def test_another_policy_at_the_same_address_is_refused():
 
 def test_a_late_answer_is_never_taken_for_the_next():
     policy = Slowed()
-    with running(policy) as server, PolicyClient(server.url, timeout_s=0.3) as client:
+    with running(policy) as server, PolicyClient(server.url, timeout_s=10) as client:
         expected = client.predict(observation(1), noise=noise(1))
+        client.timeout_s = 0.3
         policy.go.clear()
         with pytest.raises(AnswerTimeout, match=r"timeout_s = 0\.3 s"):
             client.predict(observation(0), noise=noise(0))

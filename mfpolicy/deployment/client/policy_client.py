@@ -192,6 +192,7 @@ class PolicyClient:
         if self._socket is None:
             self._socket = self._open()
         connection, self._socket = self._socket, None
+        connection.timeout_s = self.timeout_s
         try:
             connection.send(data)
             answer = _read(connection.receive())

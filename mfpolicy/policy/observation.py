@@ -1,4 +1,4 @@
-"""Checks of what a policy is asked to act on."""
+"""What a policy sees: checked where it acts, related to one another where it learns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mfpolicy.errors import ObservationError
-from mfpolicy.types import Observation
+from mfpolicy.types import Batch, Observation
 
 _REMEDY = {
     "point_cloud": "crop and sample each cloud with mfpolicy.pointcloud.sample, stack the last To "
@@ -65,3 +65,9 @@ def _shape_rule(key: str, shape: tuple[int | None, ...]) -> str:
     names = ("B", "To", "P", "C") if key == "point_cloud" else ("B", "To", "S")
     sizes = ", ".join("any" if size is None else str(size) for size in shape)
     return f"{key} must have shape ({', '.join(names)}) = ({sizes})"
+
+
+def frame_gap(batch: Batch) -> torch.Tensor:
+    """Returns the steps between two rows' frames, (B, B), −1 where they are of two episodes."""
+    same = batch.episode[:, None] == batch.episode[None]
+    return torch.where(same, (batch.step[:, None] - batch.step[None]).abs(), -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,15 +13,17 @@ from mfpolicy import encoders, networks, objectives
 from mfpolicy.data.normalizer import Normalizer
 from mfpolicy.encoders.observation import ObservationEncoder
 from mfpolicy.encoders.state import StateEncoder, StateOptions
-from mfpolicy.errors import ConfigError
 from mfpolicy.objectives.reward import Reward, best_of_chunks
 from mfpolicy.objectives.tilting import Tilting
 from mfpolicy.objectives.velocity import ConditionalVelocity
 from mfpolicy.options import check_range, parse_options
-from mfpolicy.policy.observation import checked_field
+from mfpolicy.policy.observation import checked_field, frame_gap
 from mfpolicy.policy.selection import candidates, starting_noise
 from mfpolicy.policy.spec import PolicySpec
 from mfpolicy.types import Batch, Observation
+
+if TYPE_CHECKING:
+    from mfpolicy.deployment import Runtime
 
 MAX_NOISE_SCALE = 100.0
 DRAWING_WEIGHTS = threading.Lock()
@@ -53,14 +55,14 @@ class Policy(nn.Module):
         self.spec = spec
         dims = (spec.point_dim, spec.state_dim, spec.action_dim)
         self.normalizer = normalizer if normalizer is not None else Normalizer.identity(*dims)
-        encoder = _named("encoder", spec.encoder)
+        encoder = spec.part("encoder")
         state_options = parse_options(StateOptions, encoder.pop("state", None))
         cloud = encoders.build(**encoder, point_dim=spec.point_dim)
         state = StateEncoder(state_options, state_dim=spec.state_dim)
         self.encoder = ObservationEncoder(cloud, state, n_obs_steps=spec.n_obs_steps)
-        self.objective = objectives.build(**_named("objective", spec.objective))
+        self.objective = objectives.build(**spec.part("objective"))
         self.network = networks.build(
-            **{**_named("network", spec.network), **self.objective.network_options},
+            **{**spec.part("network"), **self.objective.network_options},
             action_dim=spec.action_dim,
             horizon=spec.horizon,
             condition_dim=self.encoder.output_dim,
@@ -122,7 +124,7 @@ class Policy(nn.Module):
             self.network.prepare(condition).to(condition.dtype),
             null=null.to(condition.dtype) if null is not None else None,
             condition=condition,
-            gap=_frame_gap(batch),
+            gap=frame_gap(batch),
         )
 
     @torch.no_grad()
@@ -180,6 +182,41 @@ class Policy(nn.Module):
             tilting=tilting,
         )
 
+    def compile(  # type: ignore[override]
+        self,
+        *,
+        device: str | torch.device = "cpu",
+        batch: int = 1,
+        backend: str = "auto",
+        precision: str = "float32",
+        threads: int | None = None,
+        steps: int | None = None,
+        noise_scale: float = 1.0,
+        guidance_scale: float | None = None,
+    ) -> Runtime:
+        """Returns the policy compiled for deployment: host observation in, host actions out.
+
+        In place of :meth:`torch.nn.Module.compile`. Arguments, errors and what it returns are
+        those of :class:`mfpolicy.deployment.Runtime`.
+
+        Example:
+            >>> decide = policy.compile(precision="bfloat16")    # doctest: +SKIP
+            >>> actions = decide(observation)                    # doctest: +SKIP
+        """
+        from mfpolicy.deployment import Runtime
+
+        return Runtime(
+            self,
+            device=device,
+            batch=batch,
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            steps=steps,
+            noise_scale=noise_scale,
+            guidance_scale=guidance_scale,
+        )
+
     @torch.no_grad()
     def prepare(self, observation: Observation | Mapping[str, Any]) -> Observation:
         """Checks an observation, moves it to the policy's device and normalises it."""
@@ -234,14 +271,3 @@ class Policy(nn.Module):
         first = self.spec.n_obs_steps - 1
         executed = chunks[..., first : first + self.spec.n_action_steps, :]
         return self.normalizer.action.inverse(executed)
-
-
-def _named(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    if "name" not in options:
-        raise ConfigError(f"the {kind} needs a name", received=dict(options))
-    return dict(options)
-
-
-def _frame_gap(batch: Batch) -> torch.Tensor:
-    same = batch.episode[:, None] == batch.episode[None]
-    return torch.where(same, (batch.step[:, None] - batch.step[None]).abs(), -1)

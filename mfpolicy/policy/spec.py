@@ -55,6 +55,17 @@ class PolicySpec:
                 received=self.n_action_steps,
             )
 
+    def part(self, kind: str) -> dict[str, Any]:
+        """Returns the name and options of the encoder, the network or the objective.
+
+        Raises:
+            ConfigError: the name is missing.
+        """
+        options = dict(getattr(self, kind))
+        if "name" not in options:
+            raise ConfigError(f"the {kind} needs a name", received=options)
+        return options
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the spec as plain JSON-able values."""
         return dataclasses.asdict(self)

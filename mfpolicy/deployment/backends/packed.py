@@ -1,0 +1,54 @@
+"""The backend ``packed``: compiled loops over packed weights, on a CPU."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from mfpolicy.deployment.action_module import ActionModule
+from mfpolicy.deployment.backends.base import BACKENDS, Target
+from mfpolicy.encoders.pointnet import PointNet
+from mfpolicy.errors import ConfigError
+from mfpolicy.networks import UNet1D
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Threads of the caller that meet in a parallel loop may end the process, so they take turns."""
+
+
+def can_pack(module: ActionModule) -> bool:
+    """Whether the parts of a policy are those that there are loops for."""
+    policy = module.policy
+    return isinstance(policy.encoder.cloud, PointNet) and type(policy.network) is UNet1D
+
+
+@BACKENDS.register("packed")
+class PackedBackend:
+    """A PointNet and a U-Net; of every weight only its packed form is read, once a decision.
+
+    Raises:
+        ConfigError: the policy has other parts.
+    """
+
+    precisions = ("float32", "bfloat16", "int8")
+    devices = ("cpu",)
+
+    def __init__(self, module: ActionModule, target: Target) -> None:
+        if not can_pack(module):
+            raise ConfigError(
+                "packed weights are for the encoder pointnet with the network unet1d",
+                received=(module.spec.encoder["name"], module.spec.network["name"]),
+                remedy="compile with backend=inductor",
+            )
+        from mfpolicy.deployment.packed.policy import PackedPolicy
+
+        self.policy = PackedPolicy(
+            module, batch=target.batch, precision=target.precision, threads=target.threads
+        )
+
+    def __call__(
+        self, point_cloud: np.ndarray, agent_pos: np.ndarray, noise: np.ndarray
+    ) -> np.ndarray:
+        """Runs the loops."""
+        with _ONE_AT_A_TIME:
+            return self.policy(point_cloud, agent_pos, noise)

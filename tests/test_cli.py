@@ -113,6 +113,8 @@ def test_cfg_prints_the_configuration_and_does_nothing(capsys, tmp_path, monkeyp
         (["collect", f"task={TASK}", "out=x.zarr", "suite.state_dim=3"], "no option of this name"),
         (["eval", "runs/none"], "runs/none"),
         (["eval"], "run=…"),
+        (["export", "runs/none"], "runs/none"),
+        (["export", "runs/none", "format=onx"], "format must be one of onnx"),
         (["tasks", "metaworl"], "'metaworld'"),
         (["tasks", "difficulty=esay"], "'easy'"),
         (["tasks", "dificulty=easy"], "'difficulty'"),

@@ -37,6 +37,7 @@ NEEDED = {
     "eval": ["runs/d"],
     "collect": ["task=metaworld/drawer-open", "out=d.zarr"],
     "serve": ["runs/d"],
+    "export": ["runs/d"],
 }
 PRESETS = group_choices("train")["policy"]
 COMPONENTS = [

@@ -19,6 +19,7 @@ VERBS = {
     "train": "a policy from a dataset to a run folder",
     "sweep": "a policy for each combination of values, as processes, Slurm jobs or Ray tasks",
     "eval": "success rate in simulation, latency per step, videos",
+    "export": "a policy as one file or folder that runs without this package",
     "serve": "a policy server for a robot that computes elsewhere",
     "doctor": "what this machine can and cannot do, and the remedy",
 }

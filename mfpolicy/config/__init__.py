@@ -2,6 +2,7 @@
 
 from mfpolicy.config.composition import compose, compose_preset, resolved_yaml
 from mfpolicy.config.convert import from_mapping, to_mapping
+from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.grid import Cell, Sweep, compose_sweep
 from mfpolicy.config.schema import (
     CollectConfig,
@@ -20,6 +21,7 @@ __all__ = [
     "Cell",
     "CollectConfig",
     "EvalConfig",
+    "ExportConfig",
     "LoggingConfig",
     "PolicyConfig",
     "PresetConfig",

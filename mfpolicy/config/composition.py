@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, overload
 
 from mfpolicy.config.convert import from_mapping, leaves
+from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.config.schema import (
     CollectConfig,
@@ -28,8 +29,9 @@ SCHEMAS: dict[str, type] = {
     "eval": EvalConfig,
     "sweep": SweepConfig,
     "serve": ServeConfig,
+    "export": ExportConfig,
 }
-POSITIONAL = {"eval": "run", "serve": "run"}
+POSITIONAL = {"eval": "run", "serve": "run", "export": "run"}
 EXAMPLES = {
     "collect": (
         "mfpolicy collect task=metaworld/drawer-open episodes=10 seed=0 out=data/drawer-open.zarr"
@@ -40,6 +42,7 @@ EXAMPLES = {
     ),
     "eval": "mfpolicy eval runs/drawer-open episodes=100 seed=10000",
     "serve": "mfpolicy serve runs/drawer-open port=8765",
+    "export": "mfpolicy export runs/drawer-open format=onnx",
     "sweep": (
         "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_small,dp3 "
         "seed=0,1,2 data='data/{task}.zarr' out=runs/grid launcher=joblib launcher.n_jobs=2"
@@ -57,6 +60,8 @@ def compose(verb: Literal["collect"], words: Sequence[str]) -> CollectConfig: ..
 def compose(verb: Literal["sweep"], words: Sequence[str]) -> SweepConfig: ...
 @overload
 def compose(verb: Literal["serve"], words: Sequence[str]) -> ServeConfig: ...
+@overload
+def compose(verb: Literal["export"], words: Sequence[str]) -> ExportConfig: ...
 def compose(verb: str, words: Sequence[str]) -> Any:
     """Composes the configuration of ``verb`` and checks it against its schema.
 

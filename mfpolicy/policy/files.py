@@ -15,7 +15,8 @@ from mfpolicy.policy.spec import PolicySpec
 from mfpolicy.policy.tensor_file import write_tensors
 
 WEIGHTS = "model.safetensors"
-_SPEC_KEY = "mfpolicy_spec"
+SPEC_KEY = "mfpolicy_spec"
+"""Where the metadata of a file hold the spec, as JSON."""
 
 
 def save_policy(
@@ -36,7 +37,7 @@ def save_policy(
     """
     path = Path(folder) / WEIGHTS
     tensors = state if state is not None else policy.state_dict()
-    write_tensors(path, tensors, {_SPEC_KEY: json.dumps(policy.spec.to_dict())})
+    write_tensors(path, tensors, {SPEC_KEY: json.dumps(policy.spec.to_dict())})
     return path
 
 
@@ -123,15 +124,20 @@ def _read(
             received=str(error),
             remedy="copy it again, or go on from its last checkpoint with resume=true",
         ) from error
-    return _parse_spec(path, metadata), tensors
+    return parse_spec(path, metadata), tensors
 
 
-def _parse_spec(path: Path, metadata: dict[str, Any]) -> PolicySpec:
+def parse_spec(path: Path, metadata: dict[str, Any]) -> PolicySpec:
+    """Returns the spec that the metadata of a file hold.
+
+    Raises:
+        RunError: they hold none, or one of another version.
+    """
     try:
-        return PolicySpec(**json.loads(metadata[_SPEC_KEY]))
+        return PolicySpec(**json.loads(metadata[SPEC_KEY]))
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise RunError(
             f"{path} must carry the spec of an mfpolicy policy",
             received=repr(error),
-            remedy="load files that `mfpolicy train` wrote",
+            remedy="load files that mfpolicy wrote",
         ) from error

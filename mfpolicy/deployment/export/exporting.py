@@ -1,0 +1,173 @@
+"""From a run to an exported file: checked against the policy, and only then put in its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mfpolicy.config.exporting import PRECISIONS
+from mfpolicy.deployment.action_module import ActionModule
+from mfpolicy.deployment.export import onnx_model, torch_archive
+from mfpolicy.deployment.export.description import describe, same_export, stored_facts, texts
+from mfpolicy.deployment.export.parity import Parity, check_parity
+from mfpolicy.deployment.export.place import written_whole
+from mfpolicy.deployment.export.traced import INPUTS, trace
+from mfpolicy.deployment.onnx_policy import open_session
+from mfpolicy.errors import BackendError, ConfigError, RunError
+from mfpolicy.options import check_choice
+from mfpolicy.policy import load_policy
+
+FILES = {"onnx": "policy.onnx", "torch": "policy.pt2"}
+"""What an export is called in its run folder, by format."""
+PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch": ()}
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was exported.
+
+    Attributes:
+        path: the file or folder. size_bytes: of the file, or of all files in the folder.
+        parity: how far it is from the policy.
+        existed: it was there already, an export of the same policy with the same options.
+    """
+
+    path: Path
+    size_bytes: int
+    parity: Parity
+    existed: bool = False
+
+
+def export_policy(
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    format: str = "onnx",
+    precision: str = "fp32",
+    steps: int | None = None,
+    noise_scale: float = 1.0,
+    guidance_scale: float | None = None,
+) -> ExportReport:
+    """Exports the policy of a run and checks that the result decides as the policy does.
+
+    The graph takes point_cloud (B, To, P, C) in metres, agent_pos (B, To, S) and noise
+    (B, Th, A), float32, for any B, and returns actions (B, Ta, A) in the environment's units:
+    normalisation, encoder and sampler are inside. It carries its spec, its point-cloud recipe
+    and the versions it was made with.
+
+    Args:
+        run: run folder, or its ``.safetensors`` file.
+        out: where it goes; None puts it into the run folder.
+        format: ``onnx``, a file for ONNX Runtime, TensorRT and others; ``torch``, a
+            ``torch.export`` archive.
+        precision: of the weights.
+        steps: network evaluations (NFE); None takes the objective's default.
+        noise_scale: factor on the noise that a chunk starts from.
+        guidance_scale: w of a network that takes it as an input; None takes the objective's.
+
+    Raises:
+        RunError: the run holds no policy, ``out`` holds something else, or the export does not
+            decide as the policy does; then no file is left.
+        ConfigError: an option is unknown, or the objective cannot sample so.
+        BackendError: a package is not installed.
+
+    Example:
+        >>> export_policy("runs/drawer-open", format="onnx").path       # doctest: +SKIP
+        PosixPath('runs/drawer-open/policy.onnx')
+    """
+    check_choice("format", format, tuple(FILES))
+    check_choice("precision", precision, PRECISIONS)
+    if format == "torch" and precision != "fp32":
+        raise ConfigError(
+            "a torch.export archive holds float32 weights",
+            received=f"precision={precision}",
+            remedy="use format=onnx",
+        )
+    _check_packages(format)
+    module = ActionModule(
+        load_policy(run), steps=steps, noise_scale=noise_scale, guidance_scale=guidance_scale
+    )
+    facts = describe(module, format=format, precision=precision)
+    path = Path(out) if out is not None else _folder_of(run) / FILES[format]
+    _check_suffix(path, format)
+    if os.path.lexists(path):
+        return _existing(path, facts)
+    with written_whole(path) as unfinished:
+        parity = _WRITERS[format](module, unfinished, facts)
+        size = _size(unfinished)
+    return ExportReport(path, size, parity)
+
+
+def _write_onnx(module: ActionModule, path: Path, facts: dict[str, Any]) -> Parity:
+    model = onnx_model.build_model(module)
+    session = open_session(model.SerializeToString(), None)
+
+    def decide(*inputs: np.ndarray) -> np.ndarray:
+        return np.asarray(session.run(None, dict(zip(INPUTS, inputs, strict=True)))[0])
+
+    parity = check_parity(module, decide, precision=facts["precision"])
+    facts = {**facts, "opset": onnx_model.opset(model), "parity": dataclasses.asdict(parity)}
+    onnx_model.write_model(onnx_model.with_metadata(model, texts(module, facts)), path)
+    return parity
+
+
+def _write_torch(module: ActionModule, path: Path, facts: dict[str, Any]) -> Parity:
+    program = trace(module)
+    decide = torch_archive.decider(program)
+    parity = check_parity(module, decide, precision=facts["precision"])
+    facts = {**facts, "parity": dataclasses.asdict(parity)}
+    torch_archive.write_archive(program, path, texts(module, facts))
+    return parity
+
+
+_WRITERS = {"onnx": _write_onnx, "torch": _write_torch}
+
+
+def _check_packages(format: str) -> None:
+    for name in PACKAGES[format]:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise BackendError(
+                f"format={format} needs the package {name}",
+                received="not installed",
+                remedy="pip install 'mfpolicy[export]'",
+            ) from error
+
+
+def _check_suffix(path: Path, format: str) -> None:
+    suffix = Path(FILES[format]).suffix
+    if path.suffix != suffix:
+        raise ConfigError(
+            f"out of format={format} must end in {suffix}",
+            received=str(path),
+            remedy=f"write out={path.with_suffix(suffix)}",
+        )
+
+
+def _existing(path: Path, facts: dict[str, Any]) -> ExportReport:
+    stored = stored_facts(path)
+    if stored is None or not same_export(stored, facts):
+        raise RunError(
+            "out must not exist yet, or hold an export of this policy with these options",
+            received=str(path),
+            remedy="choose another out=, or remove it first",
+        )
+    parity = Parity(**{**stored["parity"], "batches": tuple(stored["parity"]["batches"])})
+    return ExportReport(path, _size(path), parity, existed=True)
+
+
+def _folder_of(run: str | os.PathLike[str]) -> Path:
+    path = Path(run)
+    return path.parent if path.suffix == ".safetensors" else path
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

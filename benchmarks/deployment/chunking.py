@@ -94,6 +94,11 @@ def evaluated(work: Path, run: Path, name: str, latency_ms: int, episodes: int) 
     )
 
 
+def _place(row: Row) -> tuple[int, int]:
+    """Where a row stands in the table."""
+    return list(EXECUTIONS).index(row.execution), row.latency_ms
+
+
 def table(rows: list[Row], task: str) -> str:
     """The result as Markdown."""
     lines = [
@@ -138,7 +143,7 @@ def main() -> None:
     for latency_ms in given.latencies:
         for name in given.executions:
             rows.append(evaluated(given.work, run, name, latency_ms, given.episodes))
-            ordered = sorted(rows, key=lambda row: list(EXECUTIONS).index(row.execution))
+            ordered = sorted(rows, key=_place)
             given.out.parent.mkdir(parents=True, exist_ok=True)
             result = json.dumps([asdict(row) for row in ordered], indent=1) + "\n"
             given.out.with_suffix(".json").write_text(result)

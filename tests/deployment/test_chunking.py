@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfpolicy.deployment import chunking
@@ -90,6 +90,7 @@ def told(executor: ChunkExecutor) -> dict[str, int]:
 
 
 @every_strategy
+@settings(deadline=None)  # however busy the machine is
 @given(delays=DELAYS)
 def test_one_action_or_a_hold_a_tick(name, options, delays):
     executor = chunking.build(name, **options)
@@ -105,6 +106,7 @@ def test_one_action_or_a_hold_a_tick(name, options, delays):
 
 
 @every_strategy
+@settings(deadline=None)
 @given(delays=DELAYS)
 def test_an_action_is_executed_at_the_step_it_was_planned_for(name, options, delays):
     executed = drive(chunking.build(name, **options), changing, delays).executed
@@ -113,6 +115,7 @@ def test_an_action_is_executed_at_the_step_it_was_planned_for(name, options, del
 
 
 @every_strategy
+@settings(deadline=None)
 @given(delays=DELAYS)
 def test_consistent_plans_are_reproduced_bit_for_bit(name, options, delays):
     executed = drive(chunking.build(name, **options), consistent, delays).executed
@@ -142,6 +145,7 @@ def test_one_chunk_alone_is_executed_as_it_is_and_then_held(name, options):
 
 
 @every_strategy
+@settings(deadline=None)
 @given(delays=st.lists(st.integers(0, 25), min_size=1, max_size=30))
 def test_until_the_answer_comes_what_was_planned_is_executed(name, options, delays):
     course = drive(chunking.build(name, **{**options, "in_flight": 1}), changing, delays)
@@ -155,6 +159,7 @@ def test_until_the_answer_comes_what_was_planned_is_executed(name, options, dela
 
 
 @every_strategy
+@settings(deadline=None)
 @given(delays=DELAYS)
 def test_a_reset_forgets_everything(name, options, delays):
     used, fresh = (chunking.build(name, **options) for _ in range(2))

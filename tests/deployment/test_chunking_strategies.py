@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfpolicy.deployment import chunking
@@ -16,6 +16,7 @@ def constant(value: float, length: int = 12) -> np.ndarray:
     return np.full((length, 1), value, np.float32)
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 200), decay=st.floats(0, 5))
 def test_ensemble_weights_sum_to_one_and_fall_from_the_oldest_on(count, decay):
     weights = ensemble_weights(count, decay)
@@ -41,6 +42,7 @@ def test_an_ensemble_lets_go_of_chunks_that_are_over():
     assert len(executor._chunks) <= 13
 
 
+@settings(deadline=None)
 @given(overlap=st.integers(1, 64), frozen=st.integers(0, 64))
 def test_the_soft_mask_is_one_while_frozen_and_then_falls(overlap, frozen):
     frozen = min(frozen, overlap)

@@ -16,7 +16,7 @@ import mfpolicy
 from mfpolicy import cli
 from mfpolicy.cli.eval import environment_of
 from mfpolicy.config import compose
-from mfpolicy.config.composition import EXAMPLES
+from mfpolicy.config.verbs import EXAMPLES
 from mfpolicy.data import open_dataset
 from mfpolicy.errors import UserError
 

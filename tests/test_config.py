@@ -23,10 +23,11 @@ from mfpolicy.config import (
     resolved_yaml,
     to_mapping,
 )
-from mfpolicy.config.composition import EXAMPLES, group_choices
+from mfpolicy.config.composition import group_choices
 from mfpolicy.config.convert import leaves
 from mfpolicy.config.describe import describe
 from mfpolicy.config.overrides import Override, parse
+from mfpolicy.config.verbs import EXAMPLES
 from mfpolicy.encoders.state import StateOptions
 from mfpolicy.errors import ConfigError
 from mfpolicy.options import parse_options

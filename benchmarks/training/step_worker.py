@@ -23,11 +23,11 @@ from benchmarks.training.reference_checkout import (
     checkout_policy,
     load_weights,
 )
-from benchmarks.training.reference_weights import reference_weights
 from benchmarks.training.step_shortcuts import IN_MEMORY, WITHOUT
 from mfpolicy.config import compose
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data import Normalizer, WindowDataset, open_dataset
+from mfpolicy.deployment.importing.reference_names import padded_state
 from mfpolicy.policy import Policy
 from mfpolicy.presets import policy_spec
 from mfpolicy.training.distributed import World
@@ -159,7 +159,7 @@ def agreement(data: str, checkout: Path) -> dict[str, float]:
 
     config = configured(data, "mp1_small")
     windows = opened(config)
-    weights = reference_weights(fresh_policy(config, windows))
+    weights = padded_state(fresh_policy(config, windows))
     rebuilt = rebuilt_policy(config, windows)
     rebuilt.load_state_dict(weights)
     repository = repository_policy(config, windows, checkout)

@@ -6,8 +6,9 @@ import importlib
 from collections.abc import Sequence
 
 from mfpolicy.cli import VERBS
-from mfpolicy.config.composition import EXAMPLES, POSITIONAL, resolved_yaml
+from mfpolicy.config.composition import resolved_yaml
 from mfpolicy.config.describe import Option, describe
+from mfpolicy.config.verbs import EXAMPLES, POSITIONAL
 
 HELP_WORDS = ("--help", "-h")
 SHOW_CONFIG = "--cfg"

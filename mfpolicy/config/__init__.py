@@ -4,6 +4,7 @@ from mfpolicy.config.composition import compose, compose_preset, resolved_yaml
 from mfpolicy.config.convert import from_mapping, to_mapping
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.grid import Cell, Sweep, compose_sweep
+from mfpolicy.config.importing import ImportConfig
 from mfpolicy.config.schema import (
     CollectConfig,
     EvalConfig,
@@ -22,6 +23,7 @@ __all__ = [
     "CollectConfig",
     "EvalConfig",
     "ExportConfig",
+    "ImportConfig",
     "LoggingConfig",
     "PolicyConfig",
     "PresetConfig",

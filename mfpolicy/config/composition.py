@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 
 from mfpolicy.config.convert import from_mapping, leaves
 from mfpolicy.config.exporting import ExportConfig
+from mfpolicy.config.importing import ImportConfig
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.config.schema import (
     CollectConfig,
@@ -20,34 +21,9 @@ from mfpolicy.config.schema import (
 )
 from mfpolicy.config.serving import ServeConfig
 from mfpolicy.config.values import parsed
+from mfpolicy.config.verbs import EXAMPLES, POSITIONAL, SCHEMAS
 from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.paths import config_dir
-
-SCHEMAS: dict[str, type] = {
-    "collect": CollectConfig,
-    "train": TrainConfig,
-    "eval": EvalConfig,
-    "sweep": SweepConfig,
-    "serve": ServeConfig,
-    "export": ExportConfig,
-}
-POSITIONAL = {"eval": "run", "serve": "run", "export": "run"}
-EXAMPLES = {
-    "collect": (
-        "mfpolicy collect task=metaworld/drawer-open episodes=10 seed=0 out=data/drawer-open.zarr"
-    ),
-    "train": (
-        "mfpolicy train task=metaworld/drawer-open policy=mp1_small "
-        "data=data/drawer-open.zarr out=runs/drawer-open"
-    ),
-    "eval": "mfpolicy eval runs/drawer-open episodes=100 seed=10000",
-    "serve": "mfpolicy serve runs/drawer-open port=8765",
-    "export": "mfpolicy export runs/drawer-open format=onnx",
-    "sweep": (
-        "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_small,dp3 "
-        "seed=0,1,2 data='data/{task}.zarr' out=runs/grid launcher=joblib launcher.n_jobs=2"
-    ),
-}
 
 
 @overload
@@ -56,6 +32,8 @@ def compose(verb: Literal["train"], words: Sequence[str]) -> TrainConfig: ...
 def compose(verb: Literal["eval"], words: Sequence[str]) -> EvalConfig: ...
 @overload
 def compose(verb: Literal["collect"], words: Sequence[str]) -> CollectConfig: ...
+@overload
+def compose(verb: Literal["import"], words: Sequence[str]) -> ImportConfig: ...
 @overload
 def compose(verb: Literal["sweep"], words: Sequence[str]) -> SweepConfig: ...
 @overload
@@ -66,8 +44,8 @@ def compose(verb: str, words: Sequence[str]) -> Any:
     """Composes the configuration of ``verb`` and checks it against its schema.
 
     Args:
-        verb: train, eval or collect.
-        words: overrides ``key=value``; for eval the run folder may stand among them, bare.
+        verb: train, eval, collect, import or sweep.
+        words: overrides ``key=value``; what eval or import read may stand among them, bare.
 
     Raises:
         ConfigError: a word is no override, a key, group choice or value does not exist or does not

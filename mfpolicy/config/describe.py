@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.config.composition import POSITIONAL, compose_tree, group_choices, selected
+from mfpolicy.config.composition import compose_tree, group_choices, selected
 from mfpolicy.config.convert import leaves
 from mfpolicy.config.overrides import parse
+from mfpolicy.config.verbs import POSITIONAL
 from mfpolicy.paths import config_dir
 
 

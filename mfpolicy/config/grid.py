@@ -12,18 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.config.composition import (
-    EXAMPLES,
-    compose,
-    compose_tree,
-    group_choices,
-    own_hydra,
-    text_keys,
-)
+from mfpolicy.config.composition import compose, compose_tree, group_choices, own_hydra, text_keys
 from mfpolicy.config.convert import from_mapping
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.config.schema import SweepConfig, TrainConfig
 from mfpolicy.config.values import element, listed
+from mfpolicy.config.verbs import EXAMPLES
 from mfpolicy.errors import ConfigError, did_you_mean
 
 OWN = tuple(field.name for field in dataclasses.fields(SweepConfig))

@@ -26,23 +26,25 @@ def write_model_card(run: Path) -> Path:
     summaries = [read_summary(path.parent) for path in sorted(run.glob(f"eval/*/{SUMMARY}"))]
     config, spec = read_config(run), read_spec(run)
     sections = [
-        _front_matter(run, spec, summaries),
+        _front_matter(run, config, spec, summaries),
         _introduction(run, spec),
         _results(summaries),
         _pictures(run, summaries),
         _training(run, config, spec),
         _usage(run, spec, summaries),
-        _limits(spec),
+        _limits(config, spec),
     ]
     write_text(run / CARD, "\n\n".join(section for section in sections if section) + "\n")
     return run / CARD
 
 
-def _front_matter(run: Path, spec: PolicySpec, summaries: Sequence[EvalSummary]) -> str:
+def _front_matter(
+    run: Path, config: dict[str, Any], spec: PolicySpec, summaries: Sequence[EvalSummary]
+) -> str:
     import yaml
 
     header: dict[str, Any] = {
-        "license": "mit",
+        "license": "other" if config.get("imported") else "mit",
         "library_name": "mfpolicy",
         "pipeline_tag": "robotics",
         "tags": ["robotics", "imitation-learning", "point-cloud", str(spec.objective["name"])],
@@ -70,11 +72,12 @@ def _index_entry(summary: EvalSummary) -> dict[str, Any]:
 def _introduction(run: Path, spec: PolicySpec) -> str:
     task = f"for `{spec.task}`" if spec.task else "for a task its data does not name"
     points = f"{spec.points} points" if spec.points else "a point cloud"
+    frame = "in the world frame in metres" if spec.recipe else "in the frame of its training data"
     return (
         f"# {_name(run)}\n\n"
         f"A point-cloud policy {task}, preset `{spec.preset}`: encoder `{spec.encoder['name']}`, "
         f"network `{spec.network['name']}`, objective `{spec.objective['name']}`. It sees the last "
-        f"{spec.n_obs_steps} observations ({points} in the world frame in metres, "
+        f"{spec.n_obs_steps} observations ({points} {frame}, "
         f"{spec.state_dim} state values) and gives {spec.n_action_steps} actions of "
         f"{spec.action_dim} values to execute."
     )
@@ -123,7 +126,13 @@ def _pictures(run: Path, summaries: Sequence[EvalSummary]) -> str:
 def _training(run: Path, config: dict[str, Any], spec: PolicySpec) -> str:
     training, metrics = config.get("training", {}), read_metrics(run)
     rates = [line["samples_per_s"] for line in metrics if "samples_per_s" in line]
+    origin = config.get("imported", {})
     facts = {
+        "imported from": "`{checkpoint}` of {kind} ({weights} weights, SHA-256 {sha256})".format(
+            **origin
+        )
+        if origin
+        else None,
         "data": config.get("data"),
         "training seed": config.get("seed"),
         "steps": checkpoint_step(run),
@@ -169,14 +178,19 @@ def _evaluate_again(spec: PolicySpec, summary: EvalSummary) -> str:
     return " ".join(words)
 
 
-def _limits(spec: PolicySpec) -> str:
+def _limits(config: dict[str, Any], spec: PolicySpec) -> str:
     recipe = "\n".join(f"- {key}: {value}" for key, value in (spec.recipe or {}).items())
     cloud = (
         "Its point clouds must be made as in training:\n\n" + recipe
         if recipe
         else "How its training clouds were made is not on record; make new ones the same way."
     )
-    return f"## Limits\n\n{cloud}\n\n## License\n\nMIT, like the package that made it."
+    terms = (
+        "That of the checkpoint it was imported from."
+        if config.get("imported")
+        else "MIT, like the package that made it."
+    )
+    return f"## Limits\n\n{cloud}\n\n## License\n\n{terms}"
 
 
 def _name(run: Path) -> str:

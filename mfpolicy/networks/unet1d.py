@@ -12,6 +12,7 @@ from mfpolicy.networks.base import NETWORKS, Network
 from mfpolicy.networks.forward_mode import GroupNorm
 from mfpolicy.networks.live_conv import LiveConv1d, LiveUpsample1d
 from mfpolicy.networks.time_embedding import GuidanceEmbedding, IntervalEmbedding
+from mfpolicy.options import check_whole
 
 
 class ConvBlock(nn.Module):
@@ -59,16 +60,17 @@ class ResidualBlock(nn.Module):
 
 
 class BlockPair(nn.Module):
-    """The two residual blocks of a level."""
+    """The two residual blocks of a level; ``second`` is None where a level has one."""
 
-    def __init__(self, first: ResidualBlock, second: ResidualBlock) -> None:
+    def __init__(self, first: ResidualBlock, second: ResidualBlock | None) -> None:
         super().__init__()
         self.first = first
         self.second = second
 
     def forward(self, x: torch.Tensor, films: Iterator[torch.Tensor]) -> torch.Tensor:
-        """Takes the next two of ``films``."""
-        return self.second(self.first(x, next(films)), next(films))
+        """Takes one of ``films`` for each block."""
+        x = self.first(x, next(films))
+        return x if self.second is None else self.second(x, next(films))
 
 
 @NETWORKS.register("unet1d")
@@ -91,11 +93,12 @@ class UNet1D(Network):
         groups: groups of each group norm; divides every width.
         time_dim: size of the interval embedding.
         top_frequency: highest frequency of the time embedding (see its docstring).
+        blocks: residual blocks of a level, 2, or 1 as in DP3's smaller network.
         velocity_head: a second last layer, which only :meth:`with_velocity` evaluates.
         scale_input: :meth:`guide` takes a guidance scale and its interval.
 
     Raises:
-        ConfigError: horizon, kernel size, widths and groups do not fit one another.
+        ConfigError: horizon, kernel size, widths, groups and blocks do not fit one another.
     """
 
     def __init__(
@@ -109,20 +112,21 @@ class UNet1D(Network):
         groups: int = 8,
         time_dim: int = 128,
         top_frequency: float = 1.0,
+        blocks: int = 2,
         velocity_head: bool = False,
         scale_input: bool = False,
     ) -> None:
         super().__init__(action_dim=action_dim, horizon=horizon, condition_dim=condition_dim)
         _check(horizon, widths, kernel_size, groups)
+        check_whole("blocks", blocks, 1, 2)
         self.time = IntervalEmbedding(time_dim, top_frequency=top_frequency)
         lengths = [horizon >> level for level in range(len(widths))]
 
         def pair(in_channels: int, out_channels: int, length: int) -> BlockPair:
             shape = {"kernel_size": kernel_size, "length": length, "groups": groups}
-            return BlockPair(
-                ResidualBlock(in_channels, out_channels, **shape),
-                ResidualBlock(out_channels, out_channels, **shape),
-            )
+            first = ResidualBlock(in_channels, out_channels, **shape)
+            second = ResidualBlock(out_channels, out_channels, **shape) if blocks == 2 else None
+            return BlockPair(first, second)
 
         self.down = nn.ModuleList()
         self.shrink = nn.ModuleList()
@@ -140,8 +144,8 @@ class UNet1D(Network):
         self.final = ConvBlock(widths[0], widths[0], **last)
         self.project = LiveConv1d(widths[0], action_dim, kernel_size=1, length=horizon)
 
-        blocks = [m for m in self.modules() if isinstance(m, ResidualBlock)]
-        self._film_sizes = [2 * b.out_channels for b in blocks]
+        residual = [m for m in self.modules() if isinstance(m, ResidualBlock)]
+        self._film_sizes = [2 * block.out_channels for block in residual]
         self.film_time = nn.Linear(time_dim, sum(self._film_sizes), bias=False)
         self.film_condition = nn.Linear(condition_dim, sum(self._film_sizes))
         self._initialise_film(time_dim + condition_dim)

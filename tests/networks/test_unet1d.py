@@ -97,6 +97,7 @@ def test_the_papers_size_leaves_a_third_of_its_weights():
     [
         ({"horizon": 6}, "multiple of 4"),
         ({"kernel_size": 4}, "odd"),
+        ({"blocks": 3}, "blocks"),
         ({"widths": (12, 16, 32)}, "multiple of groups"),
     ],
 )

@@ -7,8 +7,9 @@ import yaml
 
 from mfpolicy import cli
 from mfpolicy.config import compose, compose_sweep
-from mfpolicy.config.composition import EXAMPLES, group_choices
+from mfpolicy.config.composition import group_choices
 from mfpolicy.config.launching import PLUGINS, TOGETHER
+from mfpolicy.config.verbs import EXAMPLES
 from mfpolicy.errors import ConfigError
 from mfpolicy.paths import config_dir
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from benchmarks.training.reference import ReferencePolicy
-from benchmarks.training.reference_weights import reference_weights
 from benchmarks.training.step_shortcuts import WITHOUT
 from mfpolicy.config import compose_preset
 from mfpolicy.data import WindowDataset, open_dataset
+from mfpolicy.deployment.importing.reference_names import padded_state
 from mfpolicy.policy import Policy
 from mfpolicy.presets import policy_spec
 from mfpolicy.types import Batch
@@ -89,7 +89,7 @@ def test_loss_and_gradient_are_those_of_mp1(dtype, tolerance):
     """Its published form with our weights and our draws."""
     policy, batch = _policy(dtype), _batch(dtype)
     reference = ReferencePolicy(state_dim=STATE_DIM, action_dim=ACTION_DIM, widths=WIDTHS).to(dtype)
-    reference.load_state_dict(reference_weights(policy))
+    reference.load_state_dict(padded_state(policy))
     at = policy.objective.draw(
         policy.velocity(batch), batch.action, torch.Generator().manual_seed(2)
     )
@@ -102,7 +102,7 @@ def test_loss_and_gradient_are_those_of_mp1(dtype, tolerance):
     with torch.no_grad():
         for name, parameter in policy.named_parameters():
             parameter.copy_(found[name])
-    ours = reference_weights(policy)
+    ours = padded_state(policy)
     theirs = {name: parameter.grad for name, parameter in reference.named_parameters()}
     for name, gradient in theirs.items():  # dead taps: zero in ours, and to be zero in theirs
         scale = gradient.abs().max().clamp(min=1)

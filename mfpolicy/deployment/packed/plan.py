@@ -190,6 +190,8 @@ class _Layout:
         return x
 
     def _pair(self, pair: BlockPair, x: Place, target: Place) -> None:
+        if pair.second is None:
+            return self._residual(pair.first, x, target)
         between = self.builder.place(target.steps, target.width)
         self._residual(pair.first, x, between)
         self._residual(pair.second, between, target)
@@ -223,7 +225,7 @@ class _Layout:
 
 
 def _width(pair: BlockPair) -> int:
-    return pair.second.out_channels
+    return pair.first.out_channels
 
 
 def _half(joined: Place, which: int) -> Place:

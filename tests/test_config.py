@@ -39,6 +39,7 @@ NEEDED = {
     "collect": ["task=metaworld/drawer-open", "out=d.zarr"],
     "serve": ["runs/d"],
     "export": ["runs/d"],
+    "bench": [],
 }
 PRESETS = group_choices("train")["policy"]
 COMPONENTS = [
@@ -207,7 +208,7 @@ def test_a_mistake_is_named_with_its_remedy(verb, words, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("verb", NEEDED)
+@pytest.mark.parametrize("verb", [verb for verb, words in NEEDED.items() if words])
 def test_missing_mandatory_keys_are_all_named_with_an_example(verb):
     with pytest.raises(ConfigError) as caught:
         compose(verb, [])

@@ -17,16 +17,16 @@ from typing import Any
 import torch
 
 from benchmarks.training.reference import Averages, ReferencePolicy, draw_times, optimizer_of
-from benchmarks.training.reference_checkout import (
+from benchmarks.training.step_shortcuts import IN_MEMORY, WITHOUT
+from mfpolicy.config import compose
+from mfpolicy.config.schema import TrainConfig
+from mfpolicy.data import Normalizer, WindowDataset, open_dataset
+from mfpolicy.deployment.bench.checkout import (
     checkout_averages,
     checkout_batch,
     checkout_policy,
     load_weights,
 )
-from benchmarks.training.step_shortcuts import IN_MEMORY, WITHOUT
-from mfpolicy.config import compose
-from mfpolicy.config.schema import TrainConfig
-from mfpolicy.data import Normalizer, WindowDataset, open_dataset
 from mfpolicy.deployment.importing.reference_names import padded_state
 from mfpolicy.policy import Policy
 from mfpolicy.presets import policy_spec

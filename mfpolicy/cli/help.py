@@ -43,9 +43,11 @@ def print_help(verb: str, words: Sequence[str], *, note: str = "") -> None:
     positional = f" {POSITIONAL[verb].upper()}" if verb in POSITIONAL else ""
     print(f"usage: mfpolicy {verb}{positional} [key=value …]\n\n{verb}: {VERBS[verb]}\n")
     mandatory = [option for option in options if not option.default]
-    print("needed:")
-    _print_options(mandatory)
-    print("\noptions and their defaults:")
+    if mandatory:
+        print("needed:")
+        _print_options(mandatory)
+        print()
+    print("options and their defaults:")
     _print_options([option for option in options if option.default])
     print(f"\n  {SHOW_CONFIG} prints the configuration that the words lead to, and stops.")
     if note:

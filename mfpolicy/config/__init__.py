@@ -1,5 +1,6 @@
 """Configuration: the schema of ``configs/``, its validation, and its composition by Hydra."""
 
+from mfpolicy.config.bench import BenchConfig
 from mfpolicy.config.composition import compose, compose_preset, resolved_yaml
 from mfpolicy.config.convert import from_mapping, to_mapping
 from mfpolicy.config.exporting import ExportConfig
@@ -19,6 +20,7 @@ from mfpolicy.config.schema import (
 from mfpolicy.config.serving import ServeConfig
 
 __all__ = [
+    "BenchConfig",
     "Cell",
     "CollectConfig",
     "EvalConfig",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, overload
 
+from mfpolicy.config.bench import BenchConfig
 from mfpolicy.config.convert import from_mapping, leaves
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.importing import ImportConfig
@@ -40,12 +41,14 @@ def compose(verb: Literal["sweep"], words: Sequence[str]) -> SweepConfig: ...
 def compose(verb: Literal["serve"], words: Sequence[str]) -> ServeConfig: ...
 @overload
 def compose(verb: Literal["export"], words: Sequence[str]) -> ExportConfig: ...
+@overload
+def compose(verb: Literal["bench"], words: Sequence[str]) -> BenchConfig: ...
 def compose(verb: str, words: Sequence[str]) -> Any:
     """Composes the configuration of ``verb`` and checks it against its schema.
 
     Args:
-        verb: train, eval, collect, import or sweep.
-        words: overrides ``key=value``; what eval or import read may stand among them, bare.
+        verb: as on the command line.
+        words: overrides ``key=value``; the value of the positional key may stand bare.
 
     Raises:
         ConfigError: a word is no override, a key, group choice or value does not exist or does not
@@ -98,11 +101,15 @@ def compose_tree(verb: str, overrides: Sequence[Override]) -> dict[str, Any]:
     known = dict(leaves(_hydra(verb, selections)))
     texts = text_keys(SCHEMAS[verb])
     values: list[str] = []
+    plain: dict[str, str] = {}
     for override in overrides:
         if override.key not in groups:
             _check_key(override.key, verb, known, groups)
-            values.append(_readable(override, text=override.key in texts))
-    return _hydra(verb, [*selections, *values])
+            if (config_dir() / override.key).is_dir():  # Hydra would take it for a group
+                plain[override.key] = override.value
+            else:
+                values.append(_readable(override, text=override.key in texts))
+    return {**_hydra(verb, [*selections, *values]), **plain}
 
 
 def selected(verb: str, overrides: Sequence[Override]) -> dict[str, str]:

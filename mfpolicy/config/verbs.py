@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mfpolicy.config.bench import BenchConfig
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.importing import ImportConfig
 from mfpolicy.config.schema import CollectConfig, EvalConfig, SweepConfig, TrainConfig
@@ -15,10 +16,17 @@ SCHEMAS: dict[str, type] = {
     "serve": ServeConfig,
     "export": ExportConfig,
     "import": ImportConfig,
+    "bench": BenchConfig,
 }
 """What each verb's configuration is checked against."""
 
-POSITIONAL = {"eval": "run", "serve": "run", "export": "run", "import": "checkpoint"}
+POSITIONAL = {
+    "eval": "run",
+    "serve": "run",
+    "export": "run",
+    "import": "checkpoint",
+    "bench": "what",
+}
 """The key whose value may stand bare on the command line."""
 
 EXAMPLES = {
@@ -33,6 +41,7 @@ EXAMPLES = {
     "serve": "mfpolicy serve runs/drawer-open port=8765",
     "export": "mfpolicy export runs/drawer-open format=onnx",
     "import": "mfpolicy import latest.ckpt out=runs/imported task=metaworld/drawer-open",
+    "bench": "mfpolicy bench latency policy=mp1,dp3 precision=float32,bfloat16 decisions=200",
     "sweep": (
         "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_small,dp3 "
         "seed=0,1,2 data='data/{task}.zarr' out=runs/grid launcher=joblib launcher.n_jobs=2"

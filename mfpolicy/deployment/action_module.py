@@ -67,10 +67,17 @@ class ActionModule(nn.Module):
         self, point_cloud: torch.Tensor, agent_pos: torch.Tensor, noise: torch.Tensor
     ) -> torch.Tensor:
         """(B, To, P, C) in metres, (B, To, S), (B, Th, A) → actions (B, Ta, A)."""
+        return self.decode(self.encode(point_cloud, agent_pos), noise)
+
+    def encode(self, point_cloud: torch.Tensor, agent_pos: torch.Tensor) -> torch.Tensor:
+        """(B, To, P, C), (B, To, S) → condition (B, D)."""
         policy = self.policy
-        condition = policy.encoder(
-            policy.normalizer.point_cloud(point_cloud), policy.normalizer.agent_pos(agent_pos)
-        )
+        clouds, states = policy.normalizer.point_cloud, policy.normalizer.agent_pos
+        return policy.encoder(clouds(point_cloud), states(agent_pos))
+
+    def decode(self, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """(B, D), (B, Th, A) → actions (B, Ta, A)."""
+        policy = self.policy
         velocity = ConditionalVelocity(policy.network, policy.network.prepare(condition))
         steered = policy.objective.at_scale(velocity, self.guidance_scale)
         chunk = policy.objective.sample(steered, noise * self.noise_scale, self.steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,9 @@ class Runtime:
         steps, noise_scale, guidance_scale: as in :meth:`mfpolicy.policy.Policy.predict`.
 
     Attributes:
-        spec: what the policy is. batch: B. backend: the name of what runs it.
+        spec: what the policy is. batch: B. steps: NFE. backend: the name of what runs it.
+        marks_ns: of the last call, when the backend began, had its condition (None where it does
+            not say) and ended, by ``time.perf_counter_ns``.
 
     Raises:
         ConfigError: the policy cannot be compiled so.
@@ -67,6 +70,7 @@ class Runtime:
         place = check_device(device)
         target = Target(place, batch, precision, threads)
         self.spec = policy.spec
+        self.steps = module.steps
         self.batch = batch
         self.backend = automatic(module, place) if backend == "auto" else backend
         self._noise = policy.objective.noise
@@ -75,6 +79,7 @@ class Runtime:
         cloud, state, noise = (x.numpy() for x in module.example_inputs(batch))
         self._buffers = {"point_cloud": cloud, "agent_pos": state, "noise": noise}
         self._run = build_backend(self.backend, module.cpu(), target)
+        self.marks_ns: tuple[int, int | None, int] = (0, None, 0)
         self._run(cloud, state, noise)  # what is done at the first call is done now
 
     def __call__(
@@ -117,7 +122,10 @@ class Runtime:
             shape = self._buffers["noise"].shape
             noise = self._noise.draw(shape, generator=generator).numpy()
         self._fill("noise", noise)
-        return self._run(*self._buffers.values())
+        begun_ns = time.perf_counter_ns()
+        actions = self._run(*self._buffers.values())
+        self.marks_ns = (begun_ns, self._run.encoded_ns, time.perf_counter_ns())
+        return actions
 
     def _fill(self, key: str, given: Any) -> None:
         buffer = self._buffers[key]

@@ -33,10 +33,13 @@ class Backend(Protocol):
 
     Attributes:
         precisions: the values of ``precision`` that it knows. devices: types of device.
+        encoded_ns: when the last call had its condition, by ``time.perf_counter_ns``; None where
+            encoder and network are one.
     """
 
     precisions: tuple[str, ...]
     devices: tuple[str, ...]
+    encoded_ns: int | None
 
     def __call__(
         self, point_cloud: np.ndarray, agent_pos: np.ndarray, noise: np.ndarray, /

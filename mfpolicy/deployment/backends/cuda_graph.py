@@ -22,6 +22,7 @@ class CudaGraphBackend:
 
     precisions = ("float32", "bfloat16", "float16")
     devices = ("cuda",)
+    encoded_ns = None
 
     def __init__(self, module: ActionModule, target: Target) -> None:
         device = target.device

@@ -46,6 +46,11 @@ class PackedBackend:
             module, batch=target.batch, precision=target.precision, threads=target.threads
         )
 
+    @property
+    def encoded_ns(self) -> int | None:
+        """When the last call had its condition."""
+        return self.policy.encoded_ns
+
     def __call__(
         self, point_cloud: np.ndarray, agent_pos: np.ndarray, noise: np.ndarray
     ) -> np.ndarray:

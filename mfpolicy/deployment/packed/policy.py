@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,8 @@ class PackedPolicy:
         self.module, self.batch, self.threads = module, batch, threads
         policy, spec = module.policy, module.spec
         self._plan = plan_unet(policy.network, precision)  # type: ignore[arg-type]
+        for part in ("down", "shrink", "middle", "up", "grow", "final", "project"):
+            delattr(policy.network, part)  # packed by now; time and guidance stay
         self._arena = np.zeros((batch, self._plan.size), np.float32)
         place = self._plan.condition
         self._condition = slice(place.start, place.start + place.width)
@@ -51,6 +54,7 @@ class PackedPolicy:
         self._offset = policy.normalizer.action.offset.numpy()
         plain = type(policy.objective).sample is Objective.sample
         boxed = policy.objective.noise.kind == "bounded"
+        self.encoded_ns = 0
         self._one_jump = plain and not boxed and module.steps == 1
 
     @property
@@ -65,6 +69,7 @@ class PackedPolicy:
         numba.set_num_threads(self.threads)
         module = self.module
         self._arena[:, self._condition] = self._encode(point_cloud, agent_pos)
+        self.encoded_ns = time.perf_counter_ns()
         self._layers(self._plan.table[:1])  # the condition's share of all scales and shifts
         e = noise * np.float32(module.noise_scale)
         if self._one_jump:

@@ -1,7 +1,7 @@
 """MP1's own policy class, from a checkout of its public repository (LogSSim/MP1).
 
-Its training step needs ``einops`` and ``termcolor`` beside PyTorch. Modules that its files import
-and the step never touches (``torchvision``, the samplers of another method) are left out.
+It needs ``einops`` and ``termcolor`` beside PyTorch. Modules that its files import
+and the policy never touches (``torchvision``, the samplers of another method) are left out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mfpolicy.errors import RunError
 from mfpolicy.types import Batch
 
 
@@ -30,10 +31,28 @@ class _Options(dict):
 def checkout_policy(
     path: Path, *, state_dim: int, action_dim: int, widths: tuple[int, ...], points: int
 ) -> nn.Module:
-    """Builds ``mp1.policy.meanpolicy_dis.Meanpolicy`` with the options of its mp1.yaml."""
+    """Builds ``mp1.policy.meanpolicy_dis.Meanpolicy`` with the options of its mp1.yaml.
+
+    Args:
+        path: the checkout.
+        state_dim: S.
+        action_dim: A.
+        widths: channels per level.
+        points: P.
+
+    Raises:
+        RunError: the path holds no such checkout, or a package that it imports is missing.
+    """
     _make_importable(path)
-    from mp1.model.common.normalizer import LinearNormalizer, SingleFieldLinearNormalizer
-    from mp1.policy.meanpolicy_dis import Meanpolicy
+    try:
+        from mp1.model.common.normalizer import LinearNormalizer, SingleFieldLinearNormalizer  # pyright: ignore[reportMissingImports]
+        from mp1.policy.meanpolicy_dis import Meanpolicy  # pyright: ignore[reportMissingImports]
+    except ModuleNotFoundError as error:
+        raise RunError(
+            "the repository's policy needs packages of its own",
+            received=error.name,
+            remedy="pip install einops termcolor",
+        ) from error
 
     observations = {
         "point_cloud": MappingProxyType({"shape": [points, 3]}),
@@ -73,7 +92,7 @@ def checkout_averages(policy: nn.Module) -> Callable[[nn.Module], None]:
     """The repository's own EMA, as its trainer sets it up: a call takes in the parameters."""
     import copy
 
-    from mp1.model.mean.ema_model import EMAModel
+    from mp1.model.mean.ema_model import EMAModel  # pyright: ignore[reportMissingImports]
 
     return EMAModel(model=copy.deepcopy(policy), power=0.75, max_value=0.9999).step
 
@@ -101,7 +120,11 @@ def load_weights(policy: nn.Module, weights: Mapping[str, torch.Tensor]) -> None
 def _make_importable(path: Path) -> None:
     package = path / "MP1"
     if not (package / "mp1" / "policy" / "meanpolicy_dis.py").is_file():
-        raise SystemExit(f"{path} must be a checkout of LogSSim/MP1: it has no MP1/mp1/policy")
+        raise RunError(
+            "the reference must be a checkout of LogSSim/MP1, with its folder MP1/mp1/policy",
+            received=str(path),
+            remedy="git clone https://github.com/LogSSim/MP1",
+        )
     sys.path.insert(0, str(package))
     sys.modules.setdefault("torchvision", ModuleType("torchvision"))
     samplers = ModuleType("mp1.sde_lib")

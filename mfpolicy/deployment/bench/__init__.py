@@ -1,0 +1,1 @@
+"""Latency of policies, measured beside one another."""

@@ -1,0 +1,76 @@
+"""Times decisions of several policies in turn, so that a change of the machine meets them all."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from mfpolicy.deployment.runtime import Runtime
+
+Decide = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+STAGES = ("total", "copy", "encoder", "network")
+"""``total``: host observation in to host actions out. ``copy``: checks, copies and noise.
+``encoder`` and ``network`` where a backend tells them apart, else ``network`` is both."""
+PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9, "max": 100.0}
+WARM = 3
+
+
+def observation_for(runtime: Runtime, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """A random observation of the right size, (B, To, P, C) and (B, To, S)."""
+    spec = runtime.spec
+    lead = (runtime.batch, spec.n_obs_steps)
+    return {
+        "point_cloud": random.random((*lead, spec.points or 512, spec.point_dim), np.float32),
+        "agent_pos": random.random((*lead, spec.state_dim), np.float32),
+    }
+
+
+def interleaved(
+    deciders: Sequence[tuple[Decide, Callable[[], None], Mapping[str, np.ndarray]]],
+    *,
+    decisions: int,
+    turn: int = 20,
+) -> list[dict[str, np.ndarray]]:
+    """Times ``decisions`` decisions of each, ``turn`` at a time.
+
+    Args:
+        deciders: each a function to time, what to do before its turn, and its observation.
+        decisions: at least so many of each.
+        turn: decisions in a row; before them a few that are not counted, since the caches and
+            threads are another's.
+
+    Returns:
+        For each the milliseconds of every decision by stage, (n,).
+    """
+    samples: list[dict[str, list[float]]] = [defaultdict(list) for _ in deciders]
+    for _ in range(-(-decisions // turn)):
+        for (decide, before, observation), own in zip(deciders, samples, strict=True):
+            before()
+            for index in range(WARM + turn):
+                start_ns = time.perf_counter_ns()
+                decide(observation)
+                end_ns = time.perf_counter_ns()
+                if index >= WARM:
+                    for stage, spent_ms in _stages(decide, start_ns, end_ns):
+                        own[stage].append(spent_ms)
+    return [{stage: np.array(values) for stage, values in own.items()} for own in samples]
+
+
+def _stages(decide: Decide, start_ns: int, end_ns: int) -> list[tuple[str, float]]:
+    total = (end_ns - start_ns) / 1e6
+    if not isinstance(decide, Runtime):
+        return [("total", total)]
+    begun_ns, encoded_ns, done_ns = decide.marks_ns
+    stages = [("total", total), ("copy", total - (done_ns - begun_ns) / 1e6)]
+    if encoded_ns is not None:
+        stages.append(("encoder", (encoded_ns - begun_ns) / 1e6))
+    return [*stages, ("network", (done_ns - (encoded_ns or begun_ns)) / 1e6)]
+
+
+def percentiles(samples: np.ndarray) -> dict[str, float]:
+    """p50 to max and the number of samples; percentiles interpolate between order statistics."""
+    values = np.percentile(samples, list(PERCENTILES.values()))
+    return {**dict(zip(PERCENTILES, values.tolist(), strict=True)), "n": len(samples)}

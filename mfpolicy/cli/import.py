@@ -66,9 +66,7 @@ def _rows(imported: Imported, out: str) -> list[tuple[str, str]]:
         rows.append(("dropped", "nothing"))
     where = "" if spec.task else " task=suite/name"
     if spec.task:
-        note = (
-            "not on record; eval makes them by the suite's recipe, which the released codes' differ"
-        )
+        note = "not on record; eval makes them by the suite's recipe, the released codes by others"
         rows.append(("clouds", note))
     rows.append(("next", f"mfpolicy eval {out}{where}"))
     return rows

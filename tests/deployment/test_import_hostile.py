@@ -8,13 +8,14 @@ import struct
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from deployment.released import Released, configuration, payload
 from mfpolicy.deployment.importing import import_checkpoint
 from mfpolicy.deployment.importing.inert_pickle import Inert, read_inert
-from mfpolicy.errors import RunError
+from mfpolicy.errors import RunError, UserError
 
 PROTO = b"\x80\x02"
 
@@ -220,6 +221,41 @@ def test_a_file_cut_anywhere_is_refused(legacy, tmp_path):
         cut.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(RunError):
             import_checkpoint(cut)
+
+
+def test_a_program_with_any_byte_changed_is_read_or_refused(tmp_path, marker):
+    torch.save(payload("mp1"), tmp_path / "latest.ckpt")
+    with zipfile.ZipFile(tmp_path / "latest.ckpt") as archive:
+        program = archive.read("latest/data.pkl")
+    drawn = np.random.default_rng(0)
+    for source in (program[:4000] + b".", *_gadgets(marker).values()):
+        for _ in range(150):
+            changed = bytearray(source)
+            for place in drawn.integers(len(source), size=drawn.integers(1, 4)):
+                changed[place] = drawn.integers(256)
+            try:
+                read_inert(io.BytesIO(bytes(changed)))
+            except RunError:
+                continue
+    assert not marker.exists()
+
+
+def test_a_checkpoint_with_any_byte_changed_is_read_or_refused(tmp_path):
+    path = tmp_path / "latest.ckpt"
+    states = {"ema_model": Released("mp1").state()}
+    torch.save(payload("mp1", state_dicts=states), path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    outcomes = set()
+    for place in np.random.default_rng(0).integers(120_000, size=40):
+        changed = bytearray(whole)
+        changed[place] ^= 0x15
+        path.write_bytes(bytes(changed))
+        try:
+            import_checkpoint(path)
+            outcomes.add("read")
+        except UserError:
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
 
 
 def test_a_damaged_storage_is_noticed(tmp_path):

@@ -49,7 +49,9 @@ def _serve(config: ServeConfig, options: ServerOptions) -> None:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = str(check_device(config.device))
-    policy = load_chunk_policy(config.run, device=device, steps=config.steps)
+    policy = load_chunk_policy(
+        config.run, device=device, steps=config.steps, compiled=config.compiled
+    )
 
     def ready(host: str, port: int) -> None:
         name = f"[{host}]" if ":" in host else host

@@ -22,6 +22,7 @@ class ServeConfig:
     device: str
     steps: int | None
     threads: int | None
+    compiled: bool
     max_batch: int
     window_ms: float
     max_clients: int

@@ -26,8 +26,10 @@ def run(tmp_path_factory):
     return save_policy(small_policy(), tmp_path_factory.mktemp("run")).parent
 
 
-def test_a_process_serves_the_policy_of_its_run_until_it_is_told_to_end(run):
+@pytest.mark.parametrize(("compiled", "bound"), [("true", 1e-5), ("false", 0)])
+def test_a_process_serves_the_policy_of_its_run_until_it_is_told_to_end(run, compiled, bound):
     words = ["port=0", "token=${oc.env:POLICY_TOKEN}", "host=0.0.0.0", "threads=1"]
+    words.append(f"compiled={compiled}")
     with serving(run, *words, env={"POLICY_TOKEN": TOKEN}) as (process, ready):
         assert ready["ready"] is True
         assert ready["pid"] == process.pid
@@ -37,7 +39,7 @@ def test_a_process_serves_the_policy_of_its_run_until_it_is_told_to_end(run):
         client = PolicyClient(url, token=TOKEN)
         served = client.predict(observation(1), noise=noise(1))
         direct = small_policy().predict(observation(1), noise=torch.from_numpy(noise(1)))
-        np.testing.assert_array_equal(served, direct.numpy())
+        np.testing.assert_allclose(served, direct.numpy(), rtol=0, atol=bound)
         assert get(url, token=TOKEN)[1]["requests"] == 1
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=20)

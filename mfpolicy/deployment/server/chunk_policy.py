@@ -67,6 +67,30 @@ class EagerChunkPolicy:
         return actions.float().cpu().numpy()
 
 
+class CompiledChunkPolicy:
+    """A compiled policy for single rows, as one robot sends them; several go together, uncompiled.
+
+    Args:
+        policy: on the device that it runs on.
+        steps: network evaluations (NFE); None takes the objective's default.
+
+    Raises:
+        ConfigError: the objective cannot do so many steps, or draws on its way.
+    """
+
+    def __init__(self, policy: Policy, *, steps: int | None = None) -> None:
+        self.spec = policy.spec
+        self._together = EagerChunkPolicy(policy, steps=steps)
+        self._alone = policy.compile(device=policy.device, steps=steps)
+
+    def __call__(
+        self, observation: Mapping[str, np.ndarray], *, noise: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Returns actions (B, Ta, A); arguments as in :class:`ChunkPolicy`."""
+        one = len(np.asarray(observation["point_cloud"])) == 1
+        return (self._alone if one else self._together)(observation, noise=noise)
+
+
 class NoiseSource:
     """Draws what chunks of a policy start from, whatever computes them.
 
@@ -97,13 +121,26 @@ def fresh_generator() -> torch.Generator:
 
 
 def load_chunk_policy(
-    run: str | os.PathLike[str], *, device: str = "cpu", steps: int | None = None
+    run: str | os.PathLike[str],
+    *,
+    device: str = "cpu",
+    steps: int | None = None,
+    compiled: bool = True,
 ) -> ChunkPolicy:
     """Loads a run as something that decides.
+
+    Args:
+        run: run folder.
+        device: where it runs.
+        steps: network evaluations (NFE); None takes the objective's default.
+        compiled: compile it where that is possible: faster, equal within rounding.
 
     Raises:
         RunError: the run folder holds no policy.
         BackendError: this machine has no such device.
         ConfigError: the objective cannot do so many steps.
     """
-    return EagerChunkPolicy(load_policy(run, device), steps=steps)
+    policy = load_policy(run, device)
+    if compiled and not policy.objective.draws_while_sampling(policy.objective.check_steps(steps)):
+        return CompiledChunkPolicy(policy, steps=steps)
+    return EagerChunkPolicy(policy, steps=steps)

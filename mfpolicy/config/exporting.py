@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from mfpolicy.config.checks import at_least, not_empty, one_of
 
-FORMATS = ("onnx", "torch")
-PRECISIONS = ("fp32",)
+FORMATS = ("onnx", "torch", "folder")
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 @dataclass(frozen=True)

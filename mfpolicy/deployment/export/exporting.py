@@ -13,19 +13,21 @@ import numpy as np
 
 from mfpolicy.config.exporting import PRECISIONS
 from mfpolicy.deployment.action_module import ActionModule
-from mfpolicy.deployment.export import onnx_model, torch_archive
+from mfpolicy.deployment.export import folder, onnx_model, torch_archive
 from mfpolicy.deployment.export.description import describe, same_export, stored_facts, texts
 from mfpolicy.deployment.export.parity import Parity, check_parity
 from mfpolicy.deployment.export.place import written_whole
 from mfpolicy.deployment.export.traced import INPUTS, trace
+from mfpolicy.deployment.export.weights import reduce_weights
 from mfpolicy.deployment.onnx_policy import open_session
 from mfpolicy.errors import BackendError, ConfigError, RunError
 from mfpolicy.options import check_choice
 from mfpolicy.policy import load_policy
 
-FILES = {"onnx": "policy.onnx", "torch": "policy.pt2"}
+FILES = {"onnx": folder.MODEL, "torch": "policy.pt2", "folder": "robot"}
 """What an export is called in its run folder, by format."""
-PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch": ()}
+_FOR_ONNX = ("onnx", "onnxscript", "onnxruntime")
+PACKAGES = {"onnx": _FOR_ONNX, "torch": (), "folder": _FOR_ONNX}
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,9 @@ def export_policy(
         run: run folder, or its ``.safetensors`` file.
         out: where it goes; None puts it into the run folder.
         format: ``onnx``, a file for ONNX Runtime, TensorRT and others; ``torch``, a
-            ``torch.export`` archive.
-        precision: of the weights.
+            ``torch.export`` archive; ``folder``, what a robot runs with numpy and onnxruntime.
+        precision: of the weights: ``fp32``, ``fp16`` or ``int8``; see
+            :func:`mfpolicy.deployment.export.weights.reduce_weights`.
         steps: network evaluations (NFE); None takes the objective's default.
         noise_scale: factor on the noise that a chunk starts from.
         guidance_scale: w of a network that takes it as an input; None takes the objective's.
@@ -87,7 +90,7 @@ def export_policy(
         raise ConfigError(
             "a torch.export archive holds float32 weights",
             received=f"precision={precision}",
-            remedy="use format=onnx",
+            remedy="use format=onnx or format=folder",
         )
     _check_packages(format)
     module = ActionModule(
@@ -105,7 +108,20 @@ def export_policy(
 
 
 def _write_onnx(module: ActionModule, path: Path, facts: dict[str, Any]) -> Parity:
-    model = onnx_model.build_model(module)
+    return _write_model(module, path, facts)[0]
+
+
+def _write_folder(module: ActionModule, path: Path, facts: dict[str, Any]) -> Parity:
+    path.mkdir()
+    parity, facts = _write_model(module, path / folder.MODEL, facts)
+    folder.write_around(path / folder.MODEL, module.spec, facts)
+    return parity
+
+
+def _write_model(
+    module: ActionModule, path: Path, facts: dict[str, Any]
+) -> tuple[Parity, dict[str, Any]]:
+    model = reduce_weights(onnx_model.build_model(module), facts["precision"])
     session = open_session(model.SerializeToString(), None)
 
     def decide(*inputs: np.ndarray) -> np.ndarray:
@@ -114,7 +130,7 @@ def _write_onnx(module: ActionModule, path: Path, facts: dict[str, Any]) -> Pari
     parity = check_parity(module, decide, precision=facts["precision"])
     facts = {**facts, "opset": onnx_model.opset(model), "parity": dataclasses.asdict(parity)}
     onnx_model.write_model(onnx_model.with_metadata(model, texts(module, facts)), path)
-    return parity
+    return parity, facts
 
 
 def _write_torch(module: ActionModule, path: Path, facts: dict[str, Any]) -> Parity:
@@ -126,7 +142,7 @@ def _write_torch(module: ActionModule, path: Path, facts: dict[str, Any]) -> Par
     return parity
 
 
-_WRITERS = {"onnx": _write_onnx, "torch": _write_torch}
+_WRITERS = {"onnx": _write_onnx, "torch": _write_torch, "folder": _write_folder}
 
 
 def _check_packages(format: str) -> None:
@@ -143,7 +159,7 @@ def _check_packages(format: str) -> None:
 
 def _check_suffix(path: Path, format: str) -> None:
     suffix = Path(FILES[format]).suffix
-    if path.suffix != suffix:
+    if suffix and path.suffix != suffix:
         raise ConfigError(
             f"out of format={format} must end in {suffix}",
             received=str(path),

@@ -16,7 +16,7 @@ from mfpolicy.policy import Policy
 
 BATCHES = (1, 13)
 POINTS = 512  # of a policy that takes any number
-BOUNDS = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.2}
+BOUNDS = {"fp32": 1e-4, "fp16": 0.005, "int8": 0.05}
 """Largest error of an action relative to the range of the demonstrated actions, by precision:
 above it an export is broken. That of a trained policy is measured, see docs/deployment.md."""
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mfpolicy.deployment.export import export_policy
+from mfpolicy.errors import ConfigError
 from mfpolicy.policy import load_policy
 
 
@@ -40,3 +41,8 @@ def test_the_same_export_again_is_found(archive, run):
     again = export_policy(run, archive.path, format="torch")
     assert again.existed
     assert again.parity == archive.parity
+
+
+def test_it_holds_float32_alone(run, tmp_path):
+    with pytest.raises(ConfigError, match="float32"):
+        export_policy(run, tmp_path / "p.pt2", format="torch", precision="int8")

@@ -60,10 +60,18 @@ def evaluate_run(
         guidance_scale=config.guidance_scale,
         execution=config.execution,
         latency_ms=config.latency_ms,
+        compiled=_compiled(config),
         videos=config.videos,
         name=config.name,
         progress=progress,
     )
+
+
+def _compiled(config: EvalConfig) -> dict[str, str] | None:
+    """Backend and precision, where one of them is asked for."""
+    if config.backend is None and config.precision == "float32":
+        return None
+    return {"backend": config.backend or "auto", "precision": config.precision}
 
 
 def environment_of(config: EvalConfig) -> Callable[..., Any]:

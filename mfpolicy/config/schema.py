@@ -193,11 +193,13 @@ class EvalConfig:
     guidance_scale: float | None
     execution: dict[str, Any]
     latency_ms: float
+    backend: str | None
+    precision: str
     videos: bool
     name: str | None
 
     def __post_init__(self) -> None:
-        not_empty(run=self.run, task=self.task, name=self.name)
+        not_empty(run=self.run, task=self.task, name=self.name, backend=self.backend)
         at_least(1, episodes=self.episodes, workers=self.workers, steps=self.steps)
         at_least(0, seed=self.seed, noise_scale=self.noise_scale, latency_ms=self.latency_ms)
         known_device(self.device)

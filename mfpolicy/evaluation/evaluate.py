@@ -47,6 +47,7 @@ def evaluate(
     guidance_scale: float | None = None,
     execution: Mapping[str, Any] | None = None,
     latency_ms: float = 0.0,
+    compiled: Mapping[str, str] | None = None,
     videos: bool = True,
     name: str | None = None,
     progress: Progress | None = None,
@@ -76,6 +77,8 @@ def evaluate(
             ``name`` and its options; None executes each chunk whole.
         latency_ms: from an observation to the chunk decided on it, in simulated time, rounded up
             to control steps.
+        compiled: ``backend`` and ``precision`` of :meth:`mfpolicy.policy.Policy.compile`; None
+            runs the policy as PyTorch does.
         videos: record a success and a failure, and draw the point cloud.
         name: folder name below ``run/eval``; by default made of task, seed and NFE.
         progress: called for each episode: at once for those on disk, then as each finishes.
@@ -108,6 +111,7 @@ def evaluate(
         guidance_scale,
         execution,
         latency_ms,
+        compiled,
     )
     with WorkerPool(service, workers, noun="seed") as pool:
         sha256 = weights_sha256(run)
@@ -128,6 +132,7 @@ def evaluate(
         guidance_scale=guidance_scale,
         execution=execution,
         latency_ms_injected=latency_ms,
+        compiled=dict(compiled) if compiled else None,
         device=settings["device"],
         new_episodes=new_episodes,
         **outcome_fields(results),
@@ -200,6 +205,8 @@ def _default_name(evaluations: Path, settings: dict[str, Any]) -> str:
         base += f"-{settings['execution']['name']}"
     if "latency_ms" in settings:
         base += f"-latency{settings['latency_ms']:g}"
+    if "compiled" in settings:
+        base += "-" + "-".join(settings["compiled"].values())
     return fresh_name(evaluations, base, settings)
 
 

@@ -173,6 +173,7 @@ def _evaluate_again(spec: PolicySpec, summary: EvalSummary) -> str:
         words.append(f"{key}={'null' if value is None else str(value).lower()}")
     if summary.latency_ms_injected:
         words.append(f"latency_ms={summary.latency_ms_injected:g}")
+    words += [f"{key}={value}" for key, value in (summary.compiled or {}).items()]
     if summary.task != spec.task:
         words.append(f"task={summary.task}")
     return " ".join(words)

@@ -81,6 +81,7 @@ def record_videos(
             summary.guidance_scale,
             summary.execution,
             summary.latency_ms_injected,
+            summary.compiled,
         )
         with WorkerPool(service, 1, noun="the replay of seed") as pool:
             for _ in pool.run(replays):

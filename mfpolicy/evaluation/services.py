@@ -11,11 +11,15 @@ from typing import Any
 from mfpolicy.deployment import chunking
 from mfpolicy.deployment.chunking.steering import check_executor
 from mfpolicy.errors import RunError
+from mfpolicy.evaluation.compiled import CompiledRollout, check_compiled
+from mfpolicy.evaluation.latency import RolloutPolicy
 from mfpolicy.evaluation.pictures import draw_point_cloud
 from mfpolicy.evaluation.rollout import RolloutEnv, run_episode, warm_up
 from mfpolicy.evaluation.video import VideoWriter
 from mfpolicy.policy import load_policy
 from mfpolicy.types import EpisodeResult
+
+PLAIN_EXECUTION: Mapping[str, Any] = {"name": "receding_horizon"}
 
 MakeEnv = Callable[..., Any]
 """Builds an environment; takes ``render_mode="rgb_array"`` where a video is wanted."""
@@ -34,6 +38,7 @@ class EpisodeService:
         execution: how chunks are executed, registered name under ``name`` and its options; None
             executes each whole.
         latency_ms: from an observation to the chunk decided on it, rounded up to control steps.
+        compiled: backend and precision of a compiled policy; None runs the policy itself.
 
     Raises:
         RunError: the policy does not fit the environment.
@@ -51,16 +56,22 @@ class EpisodeService:
         guidance_scale: float | None = None,
         execution: Mapping[str, Any] | None = None,
         latency_ms: float = 0.0,
+        compiled: Mapping[str, str] | None = None,
     ) -> None:
         self.policy = load_policy(run, device)
-        self.executor = chunking.build(**(execution or {"name": "receding_horizon"}))
+        self.executor = chunking.build(**(execution or PLAIN_EXECUTION))
         check_executor(self.policy, self.executor)
         self.noise_scale, self.guidance_scale = noise_scale, guidance_scale
         self.steps = self.policy.objective.check_steps(steps)
+        self.decider: RolloutPolicy = self.policy
+        if compiled is not None:
+            check_compiled(compiled, (execution or PLAIN_EXECUTION)["name"])
+            scales = {"noise_scale": noise_scale, "guidance_scale": guidance_scale}
+            self.decider = CompiledRollout(self.policy, compiled, steps=self.steps, **scales)
         self.env: Any = make_env()
         try:
             check_fit(self.policy.spec, self.env)
-            warm_up(self.env, self.policy, self.steps, guidance_scale)
+            warm_up(self.env, self.decider, self.steps, guidance_scale)
         except BaseException:
             self.env.close()
             raise
@@ -81,6 +92,8 @@ class EpisodeService:
             self.facts["execution"] = dict(execution)
         if self.delay_steps:
             self.facts["latency_ms"] = latency_ms
+        if compiled is not None:
+            self.facts["compiled"] = dict(compiled)
 
     def run(self, item: int) -> EpisodeResult:
         """Runs the episode of the seed ``item``."""
@@ -89,7 +102,7 @@ class EpisodeService:
     def _episode(self, seed: int, on_state: Callable[[int], None] | None = None) -> EpisodeResult:
         return run_episode(
             self.env,
-            self.policy,
+            self.decider,
             seed,
             self.steps,
             noise_scale=self.noise_scale,

@@ -43,6 +43,7 @@ class EvalSummary:
         noise_scale: factor on the policy's noise. guidance_scale: what was asked for, if anything.
         execution: how chunks were executed, None the plain way.
         latency_ms_injected: simulated, from an observation to the chunk decided on it.
+        compiled: backend and precision of a compiled policy, None for the policy itself.
         mean_holds: steps of an episode at which no action was there yet.
         mean_rms_jerk_per_s3: of an episode's commanded motion, in action units per s³.
     """
@@ -74,6 +75,7 @@ class EvalSummary:
     guidance_scale: float | None = None
     execution: dict[str, Any] | None = None
     latency_ms_injected: float = 0.0
+    compiled: dict[str, str] | None = None
     mean_holds: float = 0.0
     mean_rms_jerk_per_s3: float | None = None
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from mfpolicy.deployment.runtime import Runtime
+from mfpolicy.pointcloud import sample
 
 Decide = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 STAGES = ("total", "copy", "encoder", "network")
@@ -68,6 +69,20 @@ def _stages(decide: Decide, start_ns: int, end_ns: int) -> list[tuple[str, float
     if encoded_ns is not None:
         stages.append(("encoder", (encoded_ns - begun_ns) / 1e6))
     return [*stages, ("network", (done_ns - (encoded_ns or begun_ns)) / 1e6)]
+
+
+def sampling_ms(count: int, *, points: int = 84 * 84, repeats: int = 100) -> np.ndarray:
+    """Milliseconds of farthest-point sampling of ``count`` of as many points as an image has.
+
+    It is done once a frame, before a decision.
+    """
+    cloud = np.random.default_rng(0).random((points, 3), np.float32)
+    spent = []
+    for _ in range(repeats):
+        start_ns = time.perf_counter_ns()
+        sample(cloud, count)
+        spent.append((time.perf_counter_ns() - start_ns) / 1e6)
+    return np.array(spent)
 
 
 def percentiles(samples: np.ndarray) -> dict[str, float]:

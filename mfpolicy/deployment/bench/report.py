@@ -13,9 +13,10 @@ from mfpolicy.deployment.bench.latency import Row
 from mfpolicy.deployment.bench.measure import PERCENTILES
 
 HEAD = (
-    "policy", "NFE", "backend", "precision", "batch", "threads",
-    *PERCENTILES, "copy/encoder/network", "cold start", "memory", "to first",
-)  # fmt: skip
+    *("policy", "NFE", "backend", "B", "threads", *PERCENTILES),
+    *("copy/encoder/network", "cold start", "memory", "ratio"),
+)
+"""Titles of the columns: B is the batch, stages are p50 in ms, the ratio is of p50 to the first."""
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -30,7 +31,7 @@ def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         ]
         lines.append(
             (
-                *(row.policy, str(row.steps), row.backend, row.precision),
+                *(row.policy, str(row.steps), f"{row.backend} {row.precision}"),
                 *(str(row.batch), str(row.threads)),
                 *(f"{total[name]:.2f}" for name in PERCENTILES),
                 "/".join(parts),

@@ -104,7 +104,7 @@ class RobotPolicy:
             name: _checked(name, value, shapes[name])
             for name, value in zip(shapes, (point_cloud, agent_pos, noise), strict=True)
         }
-        return self._session.run(None, feed)[0]
+        return np.asarray(self._session.run(None, feed)[0])
 
     def draw_noise(self, rows):
         """Draws what chunks start from, (rows, Th, A), as in training."""

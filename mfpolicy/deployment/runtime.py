@@ -127,6 +127,11 @@ class Runtime:
         self.marks_ns = (begun_ns, self._run.encoded_ns, time.perf_counter_ns())
         return actions
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the network's weights that one evaluation reads."""
+        return self._run.weight_bytes
+
     def _fill(self, key: str, given: Any) -> None:
         buffer = self._buffers[key]
         value = np.asarray(given)

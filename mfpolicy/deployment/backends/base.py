@@ -35,11 +35,13 @@ class Backend(Protocol):
         precisions: the values of ``precision`` that it knows. devices: types of device.
         encoded_ns: when the last call had its condition, by ``time.perf_counter_ns``; None where
             encoder and network are one.
+        weight_bytes: of the network's weights that one evaluation reads.
     """
 
     precisions: tuple[str, ...]
     devices: tuple[str, ...]
     encoded_ns: int | None
+    weight_bytes: int
 
     def __call__(
         self, point_cloud: np.ndarray, agent_pos: np.ndarray, noise: np.ndarray, /

@@ -7,7 +7,7 @@ import torch
 
 from mfpolicy.deployment.action_module import ActionModule
 from mfpolicy.deployment.backends.base import BACKENDS, Target
-from mfpolicy.deployment.backends.tensors import low_precision
+from mfpolicy.deployment.backends.tensors import low_precision, network_bytes
 
 WARM_UP = 3
 
@@ -27,6 +27,7 @@ class CudaGraphBackend:
     def __init__(self, module: ActionModule, target: Target) -> None:
         device = target.device
         self.module = module.to(device)
+        self.weight_bytes = network_bytes(module)
         examples = module.example_inputs(target.batch)
         self._host = [x.pin_memory() for x in examples]
         self._inputs = [x.to(device) for x in examples]

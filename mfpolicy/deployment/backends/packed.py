@@ -47,6 +47,11 @@ class PackedBackend:
         )
 
     @property
+    def weight_bytes(self) -> int:
+        """As packed."""
+        return self.policy.weight_bytes
+
+    @property
     def encoded_ns(self) -> int | None:
         """When the last call had its condition."""
         return self.policy.encoded_ns

@@ -19,6 +19,11 @@ def low_precision(precision: str, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype, enabled=precision != "float32")
 
 
+def network_bytes(module: ActionModule) -> int:
+    """Bytes of all weights of the network."""
+    return sum(weight.nbytes for weight in module.policy.network.parameters())
+
+
 class _TensorBackend:
     """Copies in, runs a function of tensors, copies out."""
 
@@ -28,6 +33,7 @@ class _TensorBackend:
     def __init__(self, module: ActionModule, target: Target) -> None:
         self.device, self.precision = target.device, target.precision
         self.module = module.to(target.device)
+        self.weight_bytes = network_bytes(module)
         self.encoded_ns: int | None = None
         self.function: Callable[..., torch.Tensor] = self._in_two
 

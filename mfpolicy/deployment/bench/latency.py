@@ -14,7 +14,12 @@ import torch
 from mfpolicy.deployment.bench.cold import cold_start
 from mfpolicy.deployment.bench.contenders import Contender
 from mfpolicy.deployment.bench.load import busy_processes
-from mfpolicy.deployment.bench.measure import interleaved, observation_for, percentiles
+from mfpolicy.deployment.bench.measure import (
+    interleaved,
+    observation_for,
+    percentiles,
+    read_bandwidth_gb_s,
+)
 from mfpolicy.deployment.bench.reference import ReferenceDecider
 
 
@@ -26,6 +31,9 @@ class Row:
         policy, backend, precision, batch, threads: who it is.
         steps: network evaluations of a decision (NFE).
         latency_ms: percentiles by stage.
+        weight_mb: bytes of the weights that one evaluation of the network reads, 10⁶.
+        floor_ms: reading them once at the measured bandwidth, for every evaluation; a network that
+            fits the cache can be faster.
         cold: see :func:`mfpolicy.deployment.bench.cold.cold_start`; empty if it was not measured.
         samples_ms: every total, for figures.
     """
@@ -36,6 +44,8 @@ class Row:
     batch: int
     threads: int
     steps: int
+    weight_mb: float
+    floor_ms: float
     latency_ms: dict[str, dict[str, float]]
     cold: dict[str, float]
     samples_ms: np.ndarray
@@ -71,19 +81,24 @@ def measure_latency(
     """
     random = np.random.default_rng(0)
     deciders: list[Any] = []
-    facts: list[tuple[str, str, str, int, int, int]] = []
+    facts: list[tuple[Any, ...]] = []
+    counts = {entrant.threads for entrant in entrants}
+    bandwidth = {threads: read_bandwidth_gb_s(threads) for threads in counts}
     for entrant in entrants:
         progress(f"compiling {entrant.label}")
         runtime = entrant.compile()
         observation = observation_for(runtime, random)
         deciders.append((runtime, _threads_of(entrant.threads), observation))
-        name, kind = entrant.policy, runtime.backend
-        facts.append((name, kind, entrant.precision, runtime.batch, entrant.threads, runtime.steps))
+        who = (entrant.policy, runtime.backend, entrant.precision, runtime.batch, entrant.threads)
+        weight_mb = runtime.weight_bytes / 1e6
+        floor_ms = runtime.steps * weight_mb / bandwidth[entrant.threads]
+        facts.append((*who, runtime.steps, weight_mb, floor_ms))
     if reference is not None:
         theirs = ReferenceDecider(reference, entrants[0].state_dim, entrants[0].action_dim)
-        for threads in dict.fromkeys(entrant.threads for entrant in entrants):
+        for threads in sorted(counts):
             deciders.append((theirs, _threads_of(threads), theirs.observation(random)))
-            facts.append(("the repository's MP1", "eager", "float32", 1, threads, 1))
+            who = ("the repository's MP1", "eager", "float32", 1, threads, 1)
+            facts.append((*who, theirs.weight_mb, theirs.weight_mb / bandwidth[threads]))
     progress(f"timing {decisions} decisions of each of {len(deciders)}")
     with busy_processes(busy):
         samples = interleaved(deciders, decisions=decisions)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
 
 from mfpolicy.deployment.runtime import Runtime
 from mfpolicy.pointcloud import sample
@@ -69,6 +70,18 @@ def _stages(decide: Decide, start_ns: int, end_ns: int) -> list[tuple[str, float
     if encoded_ns is not None:
         stages.append(("encoder", (encoded_ns - begun_ns) / 1e6))
     return [*stages, ("network", (done_ns - (encoded_ns or begun_ns)) / 1e6)]
+
+
+def read_bandwidth_gb_s(threads: int, *, mib: int = 512, repeats: int = 20) -> float:
+    """The most gigabytes a second that ``threads`` threads read from memory, in one long sum."""
+    torch.set_num_threads(threads)
+    values = torch.ones(mib * 2**18)
+    best_s = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        values.sum()
+        best_s = min(best_s, time.perf_counter() - start)
+    return values.numel() * 4 / best_s / 1e9
 
 
 def sampling_ms(count: int, *, points: int = 84 * 84, repeats: int = 100) -> np.ndarray:

@@ -29,6 +29,8 @@ class ReferenceDecider:
         sizes = {"state_dim": state_dim, "action_dim": action_dim}
         self.policy = checkout_policy(path, widths=WIDTHS, points=POINTS, **sizes).eval()
         self.state_dim = state_dim
+        weights = self.policy.get_submodule("model").parameters()
+        self.weight_mb = sum(weight.nbytes for weight in weights) / 1e6
 
     def observation(self, random: np.random.Generator) -> dict[str, np.ndarray]:
         """A random observation of the right size."""

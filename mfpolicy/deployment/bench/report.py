@@ -14,9 +14,10 @@ from mfpolicy.deployment.bench.measure import PERCENTILES
 
 HEAD = (
     *("policy", "NFE", "backend", "B", "threads", *PERCENTILES),
-    *("copy/encoder/network", "cold start", "memory", "ratio"),
+    *("floor", "copy/encoder/network", "cold start", "memory", "ratio"),
 )
-"""Titles of the columns: B is the batch, stages are p50 in ms, the ratio is of p50 to the first."""
+"""Titles of the columns: B is the batch, the floor is reading the weights in ms, stages are p50 in
+ms, the ratio is of p50 to the first."""
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -34,6 +35,7 @@ def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
                 *(row.policy, str(row.steps), f"{row.backend} {row.precision}"),
                 *(str(row.batch), str(row.threads)),
                 *(f"{total[name]:.2f}" for name in PERCENTILES),
+                f"{row.floor_ms:.2f}",
                 "/".join(parts),
                 f"{row.cold['start_s']:.1f} s" if row.cold else "–",
                 f"{row.cold['memory_mib']:.0f} MiB" if row.cold else "–",

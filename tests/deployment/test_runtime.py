@@ -59,7 +59,7 @@ def test_every_backend_decides_the_same(backend):
     np.testing.assert_allclose(decide(observation, noise=noise), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2, 4000])
 @pytest.mark.parametrize("precision", list(BOUND))
 @pytest.mark.parametrize("horizon", [4, 8, 16])
 def test_packed_weights_at_every_precision_and_length(precision, threads, horizon):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 
@@ -88,7 +88,7 @@ def measure_latency(
         progress(f"compiling {entrant.label}")
         runtime = entrant.compile()
         observation = observation_for(runtime, random)
-        deciders.append((runtime, _threads_of(entrant.threads), observation))
+        deciders.append((runtime, partial(torch.set_num_threads, entrant.threads), observation))
         who = (entrant.policy, runtime.backend, entrant.precision, runtime.batch, entrant.threads)
         weight_mb = runtime.weight_bytes / 1e6
         floor_ms = runtime.steps * weight_mb / bandwidth[entrant.threads]
@@ -96,7 +96,9 @@ def measure_latency(
     if reference is not None:
         theirs = ReferenceDecider(reference, entrants[0].state_dim, entrants[0].action_dim)
         for threads in sorted(counts):
-            deciders.append((theirs, _threads_of(threads), theirs.observation(random)))
+            deciders.append(
+                (theirs, partial(torch.set_num_threads, threads), theirs.observation(random))
+            )
             who = ("the repository's MP1", "eager", "float32", 1, threads, 1)
             facts.append((*who, theirs.weight_mb, theirs.weight_mb / bandwidth[threads]))
     progress(f"timing {decisions} decisions of each of {len(deciders)}")
@@ -117,11 +119,3 @@ def measure_latency(
         )
         for fact, stages, started in zip(facts, samples, colds, strict=True)
     ]
-
-
-def _threads_of(count: int) -> Callable[[], None]:
-    def set_threads() -> None:
-        torch.set_num_threads(count)
-        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-
-    return set_threads

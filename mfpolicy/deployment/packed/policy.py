@@ -31,13 +31,14 @@ class PackedPolicy:
         batch: rows of every call.
         precision: of the U-Net's weights: float32, bfloat16 or int8. Activations, norms and the
             encoder stay in float32.
-        threads: that share a layer.
+        threads: that share a layer; no more than there are cores.
     """
 
     def __init__(
         self, module: ActionModule, *, batch: int, precision: str = "float32", threads: int = 1
     ) -> None:
-        self.module, self.batch, self.threads = module, batch, threads
+        self.module, self.batch = module, batch
+        self.threads = min(threads, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         policy, spec = module.policy, module.spec
         self._plan = plan_unet(policy.network, precision)  # type: ignore[arg-type]
         for part in ("down", "shrink", "middle", "up", "grow", "final", "project"):

@@ -25,6 +25,7 @@ def run(words: Sequence[str]) -> int:
         steps=config.steps,
         noise_scale=config.noise_scale,
         guidance_scale=config.guidance_scale,
+        n_action_steps=config.n_action_steps,
     )
     parity = report.parity
     batches = " and ".join(map(str, parity.batches))

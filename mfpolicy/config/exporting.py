@@ -21,10 +21,11 @@ class ExportConfig:
     steps: int | None
     noise_scale: float
     guidance_scale: float | None
+    n_action_steps: int | None
 
     def __post_init__(self) -> None:
         not_empty(run=self.run, out=self.out)
         one_of(FORMATS, format=self.format)
         one_of(PRECISIONS, precision=self.precision)
-        at_least(1, steps=self.steps)
+        at_least(1, steps=self.steps, n_action_steps=self.n_action_steps)
         at_least(0, noise_scale=self.noise_scale)

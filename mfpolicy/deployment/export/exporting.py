@@ -55,6 +55,7 @@ def export_policy(
     steps: int | None = None,
     noise_scale: float = 1.0,
     guidance_scale: float | None = None,
+    n_action_steps: int | None = None,
 ) -> ExportReport:
     """Exports the policy of a run and checks that the result decides as the policy does.
 
@@ -73,6 +74,7 @@ def export_policy(
         steps: network evaluations (NFE); None takes the objective's default.
         noise_scale: factor on the noise that a chunk starts from.
         guidance_scale: w of a network that takes it as an input; None takes the objective's.
+        n_action_steps: Ta, actions that are returned, at most Th − To + 1; None takes the run's.
 
     Raises:
         RunError: the run holds no policy, ``out`` holds something else, or the export does not
@@ -93,8 +95,11 @@ def export_policy(
             remedy="use format=onnx or format=folder",
         )
     _check_packages(format)
+    policy = load_policy(run)
+    if n_action_steps is not None:
+        policy.spec = dataclasses.replace(policy.spec, n_action_steps=n_action_steps)
     module = ActionModule(
-        load_policy(run), steps=steps, noise_scale=noise_scale, guidance_scale=guidance_scale
+        policy, steps=steps, noise_scale=noise_scale, guidance_scale=guidance_scale
     )
     facts = describe(module, format=format, precision=precision)
     path = Path(out) if out is not None else _folder_of(run) / FILES[format]

@@ -79,11 +79,12 @@ def test_inputs_and_outputs_have_names_and_a_free_batch(exported):
 
 def test_the_options_of_the_sampler_are_in_the_graph(run, tmp_path, observation):
     frames, noise = observation
-    report = export_policy(run, tmp_path / "two.onnx", steps=2, noise_scale=0.25)
-    expected = load_policy(run).predict(
-        frames, noise=torch.from_numpy(noise), steps=2, noise_scale=0.25
-    )
-    actual = load_onnx(report.path, threads=1)(frames, noise=noise)
+    options = {"steps": 2, "noise_scale": 0.25}
+    report = export_policy(run, tmp_path / "two.onnx", **options, n_action_steps=1)
+    expected = load_policy(run).predict(frames, noise=torch.from_numpy(noise), **options)[:, :1]
+    decide = load_onnx(report.path, threads=1)
+    assert decide.spec.n_action_steps == 1
+    actual = decide(frames, noise=noise)
     np.testing.assert_allclose(actual, expected.numpy(), rtol=0, atol=WITHIN)
 
 

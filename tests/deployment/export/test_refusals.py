@@ -120,6 +120,7 @@ def test_the_check_of_parity_sees_a_difference(broken):
         ({"steps": 0}, ConfigError, "steps must be"),
         ({"guidance_scale": 2.0}, ConfigError, "guidance_scale needs"),
         ({"noise_scale": -1.0}, ConfigError, "noise_scale must be"),
+        ({"n_action_steps": 4}, ConfigError, r"n_action_steps must be in \[1, "),
         ({"out": "policy.txt"}, ConfigError, "must end in .onnx"),
     ],
 )

@@ -31,7 +31,7 @@ PARTS = {
     ),
     "busy": (
         *("policy=mp1_small,mp1", "backend=packed,eager", "precision=float32,bfloat16"),
-        *("threads=1,2", "decisions=500", "busy=2", "cold=false"),
+        *("threads=1,2", "decisions=200", "busy=2", "cold=false"),
     ),
 }
 """Options of each measurement; it is written to NAME-PART."""

@@ -7,6 +7,7 @@ and the policy never touches (``torchvision``, the samplers of another method) a
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import sys
 from collections.abc import Callable, Mapping
@@ -45,8 +46,8 @@ def checkout_policy(
     """
     _make_importable(path)
     try:
-        from mp1.model.common.normalizer import LinearNormalizer, SingleFieldLinearNormalizer  # pyright: ignore[reportMissingImports]
-        from mp1.policy.meanpolicy_dis import Meanpolicy  # pyright: ignore[reportMissingImports]
+        normalizers = importlib.import_module("mp1.model.common.normalizer")
+        policies = importlib.import_module("mp1.policy.meanpolicy_dis")
     except ModuleNotFoundError as error:
         raise RunError(
             "the repository's policy needs packages of its own",
@@ -66,7 +67,7 @@ def checkout_policy(
         normal_channel=False,
     )
     with contextlib.redirect_stdout(io.StringIO()):
-        policy = Meanpolicy(
+        policy = policies.Meanpolicy(
             {"obs": observations, "action": {"shape": [action_dim]}},
             horizon=4,
             n_action_steps=4,
@@ -81,9 +82,9 @@ def checkout_policy(
             pointnet_type="mlp",
             pointcloud_encoder_cfg=cloud,
         )
-    normalizer = LinearNormalizer()
+    normalizer = normalizers.LinearNormalizer()
     for name in ("point_cloud", "agent_pos", "action"):
-        normalizer[name] = SingleFieldLinearNormalizer.create_identity()
+        normalizer[name] = normalizers.SingleFieldLinearNormalizer.create_identity()
     policy.set_normalizer(normalizer)
     return policy
 
@@ -92,9 +93,9 @@ def checkout_averages(policy: nn.Module) -> Callable[[nn.Module], None]:
     """The repository's own EMA, as its trainer sets it up: a call takes in the parameters."""
     import copy
 
-    from mp1.model.mean.ema_model import EMAModel  # pyright: ignore[reportMissingImports]
+    ema = importlib.import_module("mp1.model.mean.ema_model")
 
-    return EMAModel(model=copy.deepcopy(policy), power=0.75, max_value=0.9999).step
+    return ema.EMAModel(model=copy.deepcopy(policy), power=0.75, max_value=0.9999).step
 
 
 def checkout_batch(batch: Batch) -> dict[str, Any]:

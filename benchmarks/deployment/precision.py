@@ -1,9 +1,10 @@
 """What weights in 16 and 8 bits cost: action error, success, size and time of a decision.
 
-Takes a trained run and the dataset it was trained on. The error is that of ONNX Runtime beside the
-eager policy under the same noise, over all windows of the demonstrations; success is counted on the
-same seeds; times are of one core, the precisions in turn, so that a change of the machine's speed
-meets them all. Goes on where it stopped, and writes ``<out>.json`` and ``<out>.md``:
+Takes a trained run and the dataset it was trained on. The error is that of ONNX Runtime and of the
+packed runtime beside the eager policy under the same noise, over all windows of the demonstrations;
+success is counted on the same seeds; times are of one core, in turn, so that a change of the
+machine's speed meets them all. Goes on where it stopped, and writes ``<out>.json`` and
+``<out>.md``:
 
     python -m benchmarks.deployment.precision --run runs/drawer-open --data data/drawer-open.zarr \\
         --out benchmarks/results/2026-11-24-precision
@@ -15,7 +16,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,11 @@ from mfpolicy.cli.eval import environment_of
 from mfpolicy.config import compose
 from mfpolicy.data import open_dataset
 from mfpolicy.data.dataset import WindowDataset
+from mfpolicy.deployment.backends import PackedBackend
 from mfpolicy.deployment.export import export_policy
 from mfpolicy.deployment.export.parity import random_inputs, relative_error
 from mfpolicy.deployment.onnx_policy import OnnxPolicy, load_onnx
+from mfpolicy.evaluation.compiled import CompiledRollout
 from mfpolicy.evaluation.rollout import run_episode
 from mfpolicy.evaluation.statistics import success_rate
 from mfpolicy.policy import Policy, load_policy, save_policy
@@ -46,7 +49,7 @@ ROUNDS, REPEATS = 40, 5
 class ErrorRow:
     """|Δaction| relative to the width of each channel's range, over the demonstrations' windows."""
 
-    precision: str
+    backend: str
     size_mb: float
     windows: int
     mean: float
@@ -59,7 +62,7 @@ class TimeRow:
     """Milliseconds of one decision, batch 1, one core; weights untrained."""
 
     preset: str
-    precision: str
+    backend: str
     size_mb: float
     fastest_ms: float
     p50_ms: float
@@ -112,12 +115,25 @@ def errors(policy: Policy, data: Path, exports: Mapping[str, Path]) -> list[Erro
     noise = policy.objective.noise.draw(shape, generator=generator)
     expected = policy.predict(frames, noise=noise).numpy()
     rows = []
-    for precision, path in exports.items():
-        error = relative_error(policy, load_onnx(path)(frames, noise=noise.numpy()), expected)
-        size = path.stat().st_size / 1e6
+    for name, (decide, size_mb) in deciders(policy, exports, len(windows)).items():
+        error = relative_error(policy, decide(frames, noise=noise.numpy()), expected)
         p99, most = float(np.quantile(error, 0.99)), float(error.max())
-        rows.append(ErrorRow(precision, size, len(windows), float(error.mean()), p99, most))
+        rows.append(ErrorRow(name, size_mb, len(windows), float(error.mean()), p99, most))
     return rows
+
+
+def deciders(
+    policy: Policy, exports: Mapping[str, Path], batch: int
+) -> dict[str, tuple[Callable[..., np.ndarray], float]]:
+    """Everything in less than PyTorch's precision or form, with the megabytes of its weights."""
+    found: dict[str, tuple[Callable[..., np.ndarray], float]] = {
+        f"ONNX Runtime, {precision}": (load_onnx(path, threads=1), path.stat().st_size / 1e6)
+        for precision, path in exports.items()
+    }
+    for precision in PackedBackend.precisions:
+        runtime = policy.compile(backend="packed", precision=precision, batch=batch, threads=1)
+        found[f"packed, {precision}"] = (runtime, runtime.weight_bytes / 1e6)
+    return found
 
 
 def times(folder: Path) -> list[TimeRow]:
@@ -130,23 +146,25 @@ def times(folder: Path) -> list[TimeRow]:
         save_policy(policy, folder / preset)
         drawn = random_inputs(policy, 1, torch.Generator().manual_seed(0))
         exports = export_all(folder / preset)
-        deciders = {name: load_onnx(path, threads=1) for name, path in exports.items()}
-        taken = timed(deciders, *(value.numpy() for value in drawn))
-        for precision, ms in taken.items():
-            size = exports[precision].stat().st_size / 1e6
+        found = deciders(policy, exports, 1)
+        functions = {name: decide for name, (decide, _) in found.items()}
+        for name, ms in timed(functions, *(value.numpy() for value in drawn)).items():
             p50 = float(np.median(ms))
-            rows.append(TimeRow(preset, precision, size, float(min(ms)), p50))
+            rows.append(TimeRow(preset, name, found[name][1], float(min(ms)), p50))
     return rows
 
 
 def timed(
-    deciders: Mapping[str, OnnxPolicy], cloud: np.ndarray, state: np.ndarray, noise: np.ndarray
+    functions: Mapping[str, Callable[..., np.ndarray]],
+    cloud: np.ndarray,
+    state: np.ndarray,
+    noise: np.ndarray,
 ) -> dict[str, list[float]]:
     """Milliseconds of each, in turns."""
     frames = {"point_cloud": cloud, "agent_pos": state}
-    taken: dict[str, list[float]] = {name: [] for name in deciders}
+    taken: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(ROUNDS):
-        for name, decide in deciders.items():
+        for name, decide in functions.items():
             decide(frames, noise=noise)  # the caches are another's after a change
             for _ in range(REPEATS):
                 start = time.perf_counter()
@@ -168,7 +186,7 @@ def table(facts: dict[str, Any]) -> str:
     """Everything that was measured as Markdown."""
     parts = [
         f"`{facts['task']}`, {facts['preset']} with {facts['objective']}; {facts['machine']}.",
-        _rows("| weights | file | action error, mean | p99 | maximum |", _error_cells(facts)),
+        _rows("| backend | weights | action error, mean | p99 | maximum |", _error_cells(facts)),
         f"Errors are |Δaction| beside the eager policy under the same noise, relative to the width "
         f"of each channel's range, over {facts['errors'][0]['windows']} windows of the "
         "demonstrations.",
@@ -177,7 +195,7 @@ def table(facts: dict[str, Any]) -> str:
         cells = [[name, str(success_rate(done))] for name, done in facts["success"].items()]
         parts.append(_rows("| backend | success, same seeds |", cells))
     if "times" in facts:
-        heading = "| preset | weights | file | fastest decision | p50 |"
+        heading = "| preset | backend | weights | fastest decision | p50 |"
         parts.append(_rows(heading, _time_cells(facts)))
         parts.append(f"Times: one core, batch 1, untrained weights. {facts['load']}")
     return "\n\n".join(parts) + "\n"
@@ -185,7 +203,7 @@ def table(facts: dict[str, Any]) -> str:
 
 def _error_cells(facts: dict[str, Any]) -> list[list[str]]:
     return [
-        [row["precision"], f"{row['size_mb']:.1f} MB"]
+        [row["backend"], f"{row['size_mb']:.1f} MB"]
         + [f"{row[key]:.1e}" for key in ("mean", "p99", "maximum")]
         for row in facts["errors"]
     ]
@@ -193,7 +211,7 @@ def _error_cells(facts: dict[str, Any]) -> list[list[str]]:
 
 def _time_cells(facts: dict[str, Any]) -> list[list[str]]:
     return [
-        [row["preset"], row["precision"], f"{row['size_mb']:.1f} MB"]
+        [row["preset"], row["backend"], f"{row['size_mb']:.1f} MB"]
         + [f"{row[key]:.2f} ms" for key in ("fastest_ms", "p50_ms")]
         for row in facts["times"]
     ]
@@ -215,11 +233,18 @@ def count_successes(
     backends: dict[str, Any] = {"PyTorch, fp32": policy}
     for precision, path in exports.items():
         backends[f"ONNX Runtime, {precision}"] = Decider(load_onnx(path, threads=1), policy)
+    scales = {"noise_scale": 1.0, "guidance_scale": None}
+    for precision in PackedBackend.precisions:
+        compiled = {"backend": "packed", "precision": precision}
+        steps = policy.objective.default_steps
+        backends[f"packed, {precision}"] = CompiledRollout(policy, compiled, steps=steps, **scales)
     env = environment_of(compose("eval", [str(run)]))()
     done = min((len(outcomes.get(name, [])) for name in backends), default=0)
     for seed in range(FIRST_SEED + done, FIRST_SEED + episodes):
         for name, backend in backends.items():
-            outcomes.setdefault(name, []).append(run_episode(env, backend, seed).success_any)
+            known = outcomes.setdefault(name, [])
+            if len(known) == seed - FIRST_SEED:
+                known.append(run_episode(env, backend, seed).success_any)
         yield
     env.close()
 

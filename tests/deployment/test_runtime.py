@@ -92,6 +92,13 @@ def test_several_evaluations_and_a_guidance_scale(steps):
     np.testing.assert_allclose(decide(observation, noise=noise), expected, rtol=0, atol=1e-5)
 
 
+def test_the_threads_of_pytorch_stay_as_they_are():
+    before = torch.get_num_threads()
+    decide = small_policy().compile(backend="packed", threads=2)
+    decide(_given()[0])
+    assert torch.get_num_threads() == before
+
+
 def test_calls_do_not_see_one_another():
     policy = small_policy()
     decide = policy.compile()

@@ -68,6 +68,16 @@ class PackedPolicy:
     ) -> np.ndarray:
         """(B, To, P, C), (B, To, S), (B, Th, A), float32 → actions (B, Ta, A)."""
         numba.set_num_threads(self.threads)
+        of_torch = torch.get_num_threads()
+        try:
+            return self._decide(point_cloud, agent_pos, noise)
+        finally:
+            if torch.get_num_threads() != of_torch:  # both may share one OpenMP
+                torch.set_num_threads(of_torch)
+
+    def _decide(
+        self, point_cloud: np.ndarray, agent_pos: np.ndarray, noise: np.ndarray
+    ) -> np.ndarray:
         module = self.module
         self._arena[:, self._condition] = self._encode(point_cloud, agent_pos)
         self.encoded_ns = time.perf_counter_ns()

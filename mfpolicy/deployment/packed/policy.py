@@ -67,13 +67,12 @@ class PackedPolicy:
         self, point_cloud: np.ndarray, agent_pos: np.ndarray, noise: np.ndarray
     ) -> np.ndarray:
         """(B, To, P, C), (B, To, S), (B, Th, A), float32 → actions (B, Ta, A)."""
-        numba.set_num_threads(self.threads)
         of_torch = torch.get_num_threads()
         try:
+            numba.set_num_threads(self.threads)
             return self._decide(point_cloud, agent_pos, noise)
         finally:
-            if torch.get_num_threads() != of_torch:  # both may share one OpenMP
-                torch.set_num_threads(of_torch)
+            torch.set_num_threads(of_torch)  # both may share one OpenMP, which numba sets
 
     def _decide(
         self, point_cloud: np.ndarray, agent_pos: np.ndarray, noise: np.ndarray

@@ -39,7 +39,7 @@ from mfpolicy.evaluation.rollout import run_episode
 from mfpolicy.evaluation.statistics import success_rate
 from mfpolicy.policy import Policy, load_policy, save_policy
 
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("float32", "float16", "int8")
 SIZES = ("mp1_small", "mp1")
 STATE_DIM, ACTION_DIM = 9, 4  # Meta-World's
 ROUNDS, REPEATS = 40, 5
@@ -230,7 +230,7 @@ def count_successes(
     episodes: int,
 ) -> Iterator[None]:
     """Adds an episode of every backend at each step, on the seeds that follow those it has."""
-    backends: dict[str, Any] = {"PyTorch, fp32": policy}
+    backends: dict[str, Any] = {"PyTorch, float32": policy}
     for precision, path in exports.items():
         backends[f"ONNX Runtime, {precision}"] = Decider(load_onnx(path, threads=1), policy)
     scales = {"noise_scale": 1.0, "guidance_scale": None}

@@ -42,7 +42,7 @@ def run(words: Sequence[str]) -> int:
 def _serve(config: ServeConfig, options: ServerOptions) -> None:
     import torch
 
-    from mfpolicy.deployment.server.chunk_policy import load_chunk_policy
+    from mfpolicy.deployment.chunk_policy import load_chunk_policy
     from mfpolicy.deployment.server.process import serve_until_signal
     from mfpolicy.policy.files import check_device
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mfpolicy.config.checks import at_least, not_empty, one_of
 
 FORMATS = ("onnx", "torch", "folder")
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ N steps of E episodes. The root attributes hold the specification, and the numbe
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from mfpolicy.errors import DataError
 from mfpolicy.pointcloud import PointCloudRecipe
+from mfpolicy.versions import installed_versions
 
 SCHEMA_NAME = "mfpolicy-demonstrations"
 SCHEMA_VERSION = 1
@@ -135,13 +135,7 @@ class DatasetSpec:
 
 def package_versions() -> dict[str, str]:
     """Versions of the installed packages that shape a dataset."""
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    return installed_versions(_PACKAGES)
 
 
 def _require_json(name: str, value: object) -> None:

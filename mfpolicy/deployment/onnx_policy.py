@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mfpolicy import objectives
-from mfpolicy.deployment.server.chunk_policy import fresh_generator
+from mfpolicy.deployment.chunk_policy import fresh_generator
 from mfpolicy.errors import BackendError, ObservationError, RunError
 from mfpolicy.options import check_whole
 from mfpolicy.policy import PolicySpec

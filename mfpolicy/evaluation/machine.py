@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mfpolicy.evaluation.workers import available_cores
+from mfpolicy.versions import installed_versions
 
 PACKAGES = ("mfpolicy", "torch", "numpy", "gymnasium", "mujoco", "metaworld", "fpsample")
 
@@ -30,13 +30,7 @@ def machine_facts(device: str) -> dict[str, Any]:
 
 def package_versions() -> dict[str, str]:
     """Versions of the installed packages that can change a result."""
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    return installed_versions(PACKAGES)
 
 
 def _cpu_model() -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from mfpolicy.deployment.server.chunk_policy import EagerChunkPolicy
+from mfpolicy.deployment.chunk_policy import EagerChunkPolicy
 from mfpolicy.deployment.server.server import PolicyServer, ServerOptions
 from oracles.small_policy import small_policy
 

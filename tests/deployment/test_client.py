@@ -18,6 +18,7 @@ import pytest
 from websockets.sync.server import serve
 
 from deployment.serving import Slowed, get, noise, observation, running
+from mfpolicy.deployment.chunk_policy import NoiseSource
 from mfpolicy.deployment.client import (
     AnswerTimeout,
     PolicyClient,
@@ -25,7 +26,6 @@ from mfpolicy.deployment.client import (
     PolicyServerError,
 )
 from mfpolicy.deployment.client.websocket import WebSocket
-from mfpolicy.deployment.server.chunk_policy import NoiseSource
 from oracles.small_policy import small_policy
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from deployment.serving import Slowed, get, noise, observation, running
+from mfpolicy.deployment.chunk_policy import EagerChunkPolicy
 from mfpolicy.deployment.client import PolicyClient, PolicyServerError
 from mfpolicy.deployment.server.batching import Batcher
-from mfpolicy.deployment.server.chunk_policy import EagerChunkPolicy
 from mfpolicy.errors import BackendError
 from mfpolicy.policy import Policy
 from oracles.small_policy import small_policy

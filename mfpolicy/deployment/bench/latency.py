@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from mfpolicy.deployment.bench.cold import cold_start
 from mfpolicy.deployment.bench.contenders import Contender
 from mfpolicy.deployment.bench.load import busy_processes
 from mfpolicy.deployment.bench.measure import (
+    Decide,
     interleaved,
     observation_for,
     percentiles,
@@ -80,42 +81,61 @@ def measure_latency(
         ConfigError, RunError, BackendError: a policy cannot be built or compiled so.
     """
     random = np.random.default_rng(0)
-    deciders: list[Any] = []
-    facts: list[tuple[Any, ...]] = []
-    counts = {entrant.threads for entrant in entrants}
-    bandwidth = {threads: read_bandwidth_gb_s(threads) for threads in counts}
+    entered: list[_Entered] = []
     for entrant in entrants:
         progress(f"compiling {entrant.label}")
-        runtime = entrant.compile()
-        observation = observation_for(runtime, random)
-        deciders.append((runtime, partial(torch.set_num_threads, entrant.threads), observation))
-        who = (entrant.policy, runtime.backend, entrant.precision, runtime.batch, entrant.threads)
-        weight_mb = runtime.weight_bytes / 1e6
-        floor_ms = runtime.steps * weight_mb / bandwidth[entrant.threads]
-        facts.append((*who, runtime.steps, weight_mb, floor_ms))
+        entered.append(_ours(entrant, random))
+    counts = sorted({entrant.threads for entrant in entrants})
     if reference is not None:
         theirs = ReferenceDecider(reference, entrants[0].state_dim, entrants[0].action_dim)
-        for threads in sorted(counts):
-            deciders.append(
-                (theirs, partial(torch.set_num_threads, threads), theirs.observation(random))
-            )
-            who = ("the repository's MP1", "eager", "float32", 1, threads, 1)
-            facts.append((*who, theirs.weight_mb, theirs.weight_mb / bandwidth[threads]))
-    progress(f"timing {decisions} decisions of each of {len(deciders)}")
+        entered += [_theirs(theirs, threads, random) for threads in counts]
+    progress(f"timing {decisions} decisions of each of {len(entered)}")
+    turns = [(e.decide, partial(torch.set_num_threads, e.threads), e.observation) for e in entered]
     with busy_processes(busy):
-        samples = interleaved(deciders, decisions=decisions)
-    colds: list[dict[str, float]] = [{} for _ in facts]
-    deciders.clear()  # their memory is not to stand in the way of those that come
-    if cold:
-        for index, entrant in enumerate(entrants):
-            progress(f"cold start of {entrant.label}")
-            colds[index] = cold_start(entrant)
+        samples = interleaved(turns, decisions=decisions)
+    bandwidth = {threads: read_bandwidth_gb_s(threads) for threads in counts}
+    colds: list[dict[str, float]] = [{} for _ in entered]
+    for index, entrant in enumerate(entrants if cold else ()):
+        progress(f"cold start of {entrant.label}")
+        colds[index] = cold_start(entrant)
     return [
         Row(
-            *fact,
+            *one.who,
+            weight_mb=one.weight_mb,
+            floor_ms=one.steps * one.weight_mb / bandwidth[one.threads],
             latency_ms={stage: percentiles(values) for stage, values in stages.items()},
             cold=started,
             samples_ms=stages["total"],
         )
-        for fact, stages, started in zip(facts, samples, colds, strict=True)
+        for one, stages, started in zip(entered, samples, colds, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class _Entered:
+    """Somebody who is ready: ``who`` is the first fields of their row."""
+
+    decide: Decide
+    observation: Mapping[str, np.ndarray]
+    who: tuple[str, str, str, int, int, int]
+    weight_mb: float
+
+    @property
+    def threads(self) -> int:
+        return self.who[4]
+
+    @property
+    def steps(self) -> int:
+        return self.who[5]
+
+
+def _ours(entrant: Contender, random: np.random.Generator) -> _Entered:
+    runtime = entrant.compile()
+    kind = (entrant.policy, runtime.backend, entrant.precision)
+    who = (*kind, runtime.batch, entrant.threads, runtime.steps)
+    return _Entered(runtime, observation_for(runtime, random), who, runtime.weight_bytes / 1e6)
+
+
+def _theirs(policy: ReferenceDecider, threads: int, random: np.random.Generator) -> _Entered:
+    who = ("the repository's MP1", "eager", "float32", 1, threads, 1)
+    return _Entered(policy, policy.observation(random), who, policy.weight_mb)

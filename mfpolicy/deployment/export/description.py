@@ -7,7 +7,6 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mfpolicy.deployment.onnx_policy import open_session
 from mfpolicy.errors import RunError
 from mfpolicy.policy import Policy
 from mfpolicy.policy.files import SPEC_KEY
+from mfpolicy.versions import installed_versions
 
 EXPORT_KEY = "mfpolicy_export"
 RECIPE_KEY = "mfpolicy_point_recipe"
@@ -35,7 +35,7 @@ def describe(module: ActionModule, *, format: str, precision: str) -> dict[str, 
         "n_action_steps": module.spec.n_action_steps,
         "noise": dataclasses.asdict(module.policy.objective.noise),
         "weights_sha256": fingerprint(module.policy),
-        "versions": _versions(),
+        "versions": installed_versions(PACKAGES),
     }
 
 
@@ -80,13 +80,3 @@ def _stored_text(path: Path) -> str:
             (name,) = (n for n in archive.namelist() if n.endswith(f"/{EXPORT_KEY}"))
             return archive.read(name).decode()
     return open_session(path, 1).get_modelmeta().custom_metadata_map[EXPORT_KEY]
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -51,7 +51,7 @@ def export_policy(
     out: str | os.PathLike[str] | None = None,
     *,
     format: str = "onnx",
-    precision: str = "fp32",
+    precision: str = "float32",
     steps: int | None = None,
     noise_scale: float = 1.0,
     guidance_scale: float | None = None,
@@ -69,7 +69,7 @@ def export_policy(
         out: where it goes; None puts it into the run folder.
         format: ``onnx``, a file for ONNX Runtime, TensorRT and others; ``torch``, a
             ``torch.export`` archive; ``folder``, what a robot runs with numpy and onnxruntime.
-        precision: of the weights: ``fp32``, ``fp16`` or ``int8``; see
+        precision: of the weights: ``float32``, ``float16`` or ``int8``; see
             :func:`mfpolicy.deployment.export.weights.reduce_weights`.
         steps: network evaluations (NFE); None takes the objective's default.
         noise_scale: factor on the noise that a chunk starts from.
@@ -88,7 +88,7 @@ def export_policy(
     """
     check_choice("format", format, tuple(FILES))
     check_choice("precision", precision, PRECISIONS)
-    if format == "torch" and precision != "fp32":
+    if format == "torch" and precision != "float32":
         raise ConfigError(
             "a torch.export archive holds float32 weights",
             received=f"precision={precision}",

@@ -16,7 +16,7 @@ from mfpolicy.policy import Policy
 
 BATCHES = (1, 13)
 POINTS = 512  # of a policy that takes any number
-BOUNDS = {"fp32": 1e-4, "fp16": 0.005, "int8": 0.05}
+BOUNDS = {"float32": 1e-4, "float16": 0.005, "int8": 0.05}
 """Largest error of an action relative to the range of the demonstrated actions, by precision:
 above it an export is broken. That of a trained policy is measured, see docs/deployment.md."""
 
@@ -75,7 +75,7 @@ def check_parity(module: ActionModule, decide: Decide, *, precision: str) -> Par
             f"an exported policy must decide as the policy does, within {bound:g} of the range of "
             f"its actions; nothing was written",
             received=f"{worst:.3g}",
-            remedy="use precision=fp32, or other versions of torch, onnx and onnxruntime",
+            remedy="use precision=float32, or other versions of torch, onnx and onnxruntime",
         )
     return Parity(worst, bound, BATCHES)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BLOCK = 32
 """Weights that share a scale in int8, along the inputs of a layer."""
-LARGE = {"fp16": 2**10, "int8": 2**16}
+LARGE = {"float16": 2**10, "int8": 2**16}
 """Elements from which on a tensor is reduced, by precision. Smaller ones take no time to read; in
 int8 they hold the encoder, whose error every later layer would inherit."""
 
@@ -22,7 +22,7 @@ int8 they hold the encoder, whose error every later layer would inherit."""
 def reduce_weights(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     """Returns the model with its large weights in ``precision``, changing it in place.
 
-    ``fp16`` stores them as IEEE half precision; a runtime that computes in float32 casts them
+    ``float16`` stores them as IEEE half precision; a runtime that computes in float32 casts them
     when it loads the file. ``int8`` stores each layer's matrix as 8-bit integers with a scale for
     every ``BLOCK`` weights of an output, as the operator MatMulNBits of ONNX Runtime takes them;
     it rounds its inputs to 8 bits likewise and multiplies integers.
@@ -30,14 +30,14 @@ def reduce_weights(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     Raises:
         ConfigError: no weight is large, or one is beyond the range of half precision.
     """
-    if precision == "fp32":
+    if precision == "float32":
         return model
-    if not {"fp16": _to_half, "int8": _to_int8}[precision](model):
+    if not {"float16": _to_half, "int8": _to_int8}[precision](model):
         raise ConfigError(
             f"{precision} reduces tensors of at least {LARGE[precision]} weights, which this "
             "policy has none of",
             received=precision,
-            remedy="use precision=fp32",
+            remedy="use precision=float32",
         )
     return model
 
@@ -72,15 +72,15 @@ def _to_half(model: onnx.ModelProto) -> int:
     casts = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < LARGE["fp16"]:
+        if values.dtype != np.float32 or values.size < LARGE["float16"]:
             continue
         if np.abs(values).max() > np.finfo(np.float16).max:
             raise ConfigError(
                 "weights must fit half precision",
                 received=f"{tensor.name} reaches {np.abs(values).max():.3g}",
-                remedy="use precision=fp32",
+                remedy="use precision=float32",
             )
-        name, stored = tensor.name, f"{tensor.name}_fp16"
+        name, stored = tensor.name, f"{tensor.name}_float16"
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
         casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
     _replace_nodes(model, [*casts, *model.graph.node])

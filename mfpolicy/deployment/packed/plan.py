@@ -9,16 +9,14 @@ import numpy as np
 import torch
 
 from mfpolicy.deployment.packed.layer import FIELDS
+from mfpolicy.deployment.packed.taps import Pairs, convolution, upsampling
 from mfpolicy.deployment.packed.weights import pack
 from mfpolicy.networks import UNet1D
-from mfpolicy.networks.live_conv import LiveConv1d, LiveUpsample1d
+from mfpolicy.networks.live_conv import LiveConv1d
 from mfpolicy.networks.unet1d import BlockPair, ConvBlock, ResidualBlock
 
 PIECES = 8
 """Pieces of a layer without groups, so that several threads have work."""
-
-Pairs = list[list[tuple[int, int]]]
-"""For each tap the steps (to, from) that it joins."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +184,7 @@ class _Layout:
             self._pair(pair, joined, low)
             x = _half(skips[-1], 0) if skips else builder.place(2 * low.steps, width)
             weight = grow.weight.permute(1, 2, 0)
-            builder.add(weight, grow.bias, _upsampling(grow), low, x)
+            builder.add(weight, grow.bias, upsampling(grow), low, x)
         return x
 
     def _pair(self, pair: BlockPair, x: Place, target: Place) -> None:
@@ -212,14 +210,14 @@ class _Layout:
         conv = block.conv
         weight = conv.weight.permute(0, 2, 1)
         self.builder.add(
-            *(weight, conv.bias, _convolution(conv), x, y),
+            *(weight, conv.bias, convolution(conv), x, y),
             norm=block.norm,
             film=film,
             residual=residual,
         )
 
     def _convolve(self, conv: LiveConv1d, x: Place, y: Place) -> None:
-        self.builder.add(conv.weight.permute(0, 2, 1), conv.bias, _convolution(conv), x, y)
+        self.builder.add(conv.weight.permute(0, 2, 1), conv.bias, convolution(conv), x, y)
 
     _shrink = _convolve
 
@@ -231,27 +229,3 @@ def _width(pair: BlockPair) -> int:
 def _half(joined: Place, which: int) -> Place:
     width = joined.width // 2
     return Place(joined.start + which * width, joined.row, joined.steps, width)
-
-
-def _convolution(conv: LiveConv1d) -> Pairs:
-    """out[m] = Σ_j W[j] x[m stride + first + j − radius] inside the sequence."""
-    radius = conv.kernel_size // 2
-    steps = (conv.length - 1) // conv.stride + 1
-    shifts = [conv.first + tap - radius for tap in range(conv.weight.shape[2])]
-    return [
-        [(m, m * conv.stride + s) for m in range(steps) if 0 <= m * conv.stride + s < conv.length]
-        for s in shifts
-    ]
-
-
-def _upsampling(grow: LiveUpsample1d) -> Pairs:
-    """out[2 l + j − 1] += W[j] x[l] inside the sequence; at L = 1 j is 1 or 2."""
-    taps = range(1, 3) if grow.length == 1 else range(4)
-    return [
-        [
-            (2 * step + tap - 1, step)
-            for step in range(grow.length)
-            if 0 <= 2 * step + tap - 1 < 2 * grow.length
-        ]
-        for tap in taps
-    ]

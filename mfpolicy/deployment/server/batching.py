@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mfpolicy.deployment.server.chunk_policy import ChunkPolicy, NoiseSource
+from mfpolicy.deployment.chunk_policy import ChunkPolicy, NoiseSource
 from mfpolicy.deployment.server.messages import Request
 from mfpolicy.errors import ActionError
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mfpolicy.deployment.server.chunk_policy import ChunkPolicy
+from mfpolicy.deployment.chunk_policy import ChunkPolicy
 from mfpolicy.deployment.server.server import PolicyServer, ServerOptions
 
 FREE_POINTS = 512

@@ -17,10 +17,10 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 from websockets.protocol import State
 
+from mfpolicy.deployment.chunk_policy import ChunkPolicy
 from mfpolicy.deployment.server import messages
 from mfpolicy.deployment.server.access import check_exposure, is_admitted
 from mfpolicy.deployment.server.batching import Batcher
-from mfpolicy.deployment.server.chunk_policy import ChunkPolicy
 from mfpolicy.deployment.server.connection import FRAME_ALLOWANCE, bounded_connection, receive, send
 from mfpolicy.deployment.server.health import Health
 from mfpolicy.errors import BackendError, UserError

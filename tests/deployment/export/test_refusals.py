@@ -109,7 +109,7 @@ def test_the_check_of_parity_sees_a_difference(broken):
         return broken(module(*map(torch.from_numpy, inputs)).numpy())
 
     with pytest.raises(RunError):
-        check_parity(module, decide, precision="fp32")
+        check_parity(module, decide, precision="float32")
 
 
 @pytest.mark.parametrize(

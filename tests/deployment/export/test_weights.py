@@ -37,7 +37,7 @@ def full(wide):
 # Rounding to 11 bits and to 8, each of some ten layers in a row, on a range of 2; measured 1e-4
 # and 5e-3.
 @pytest.mark.parametrize(
-    ("precision", "share", "bound"), [("fp16", 0.55, 1e-3), ("int8", 0.4, 2e-2)]
+    ("precision", "share", "bound"), [("float16", 0.55, 1e-3), ("int8", 0.4, 2e-2)]
 )
 def test_reduced_weights_take_less_and_change_little(
     wide, full, tmp_path, observation, precision, share, bound
@@ -80,4 +80,4 @@ def test_a_weight_beyond_half_precision_is_told():
     x, y = (onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 64]) for n in "xy")
     model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [x], [y], [weight]))
     with pytest.raises(ConfigError, match="must fit half precision"):
-        reduce_weights(model, "fp16")
+        reduce_weights(model, "float16")

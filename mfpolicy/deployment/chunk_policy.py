@@ -1,4 +1,4 @@
-"""What a server serves: the one place that knows how a run becomes something that decides."""
+"""`ChunkPolicy`: anything that decides, and how a run becomes one."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def compare(task: str, seeds: int, steps: int, every: int) -> dict[str, Any]:
 
     ``table`` counts what DP3 alone keeps of the table's surface.
     """
-    recipe = load_suite("metaworld").recipe
+    recipe = load_suite("metaworld").recipes[task]
     simulation = envs.open_simulation(task)
     camera = OffscreenCamera(
         simulation.model, recipe.camera, width=recipe.image_size, height=recipe.image_size

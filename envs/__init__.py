@@ -6,7 +6,7 @@ imported by the first `make`.
 Example:
     >>> import envs
     >>> [task.name for task in envs.tasks()][:2]
-    ['metaworld/button-press', 'metaworld/button-press-topdown']
+    ['adroit/door', 'adroit/hammer']
     >>> env = envs.make("metaworld/reach", horizon=50)
     >>> env.spec_task.horizon
     50
@@ -46,7 +46,8 @@ def make(
         recipe: how the point cloud is made; without one, the suite's.
         render_mode: ``rgb_array`` where `PointCloudEnv.render` is wanted.
         options: values in place of the suite's: ``horizon``, ``points``, ``image_size``,
-            ``camera``, ``camera_position``, ``crop_min``, ``crop_max``.
+            ``camera``, ``camera_position``, ``camera_orientation``, ``crop_min``, ``crop_max``,
+            ``hidden_bodies``.
 
     Raises:
         TaskError: no suite has the task; the message gives the nearest names.
@@ -61,7 +62,8 @@ def make(
     # Before the simulator is imported: MuJoCo fixes its backend when it is.
     select_backend()
     simulation = open_simulation(task)
-    return PointCloudEnv(simulation, spec_task, recipe, suite.video, render_mode=render_mode)
+    video = suite.videos[task]
+    return PointCloudEnv(simulation, spec_task, recipe, video, render_mode=render_mode)
 
 
 def open_simulation(task: str) -> Simulation:

@@ -143,7 +143,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
 
         Returns:
             Reward, terminated, truncated (from step ``spec_task.horizon`` on), and info with
-            ``success``, the task's own flag at this step.
+            ``success``, the task's own flag at this step, and ``flags`` where it names more.
 
         Raises:
             ActionError: the action has the wrong shape, is not finite, or leaves the space, or
@@ -155,7 +155,10 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         outcome = self._simulation.step(checked)
         self._steps += 1
         truncated = self._steps >= self.spec_task.horizon
-        return outcome.reward, outcome.terminated, truncated, {"success": outcome.success}
+        info: dict[str, Any] = {"success": outcome.success}
+        if outcome.flags:
+            info["flags"] = dict(outcome.flags)
+        return outcome.reward, outcome.terminated, truncated, info
 
     def observe(self) -> dict[str, NDArray[np.float32]]:
         """The current state as the policy sees it.

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.camera import OffscreenCamera
-from mfpolicy.errors import ConfigError
+from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.pointcloud import PointCloudRecipe, crop, depth_to_points, sample, to_world
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ class CloudCamera:
     """Moves the recipe's camera to its place and turns what it sees into point clouds.
 
     Args:
-        model: the scene; its camera's position is set.
+        model: the scene; its camera's pose is set.
         data: the scene's state, rendered as it stands.
         recipe: which camera, where, how large, what is kept, how many points.
 
@@ -31,7 +33,8 @@ class CloudCamera:
         render_ms: milliseconds of OpenGL in the last cloud, colors not counted.
 
     Raises:
-        ConfigError: the scene has no such camera, or it rides on a moving body.
+        ConfigError: the scene has no such camera, or it rides on a moving body, or a body that
+            shall be hidden is not there.
     """
 
     def __init__(
@@ -47,6 +50,10 @@ class CloudCamera:
                 received=recipe.camera,
             )
         model.cam_pos[self._camera.camera_id] = recipe.camera_position
+        if recipe.camera_orientation is not None:
+            quaternion = np.array(recipe.camera_orientation)
+            model.cam_quat[self._camera.camera_id] = quaternion / np.linalg.norm(quaternion)
+        self._hidden_geoms = _geoms_of(model, recipe.hidden_bodies)
         mujoco.mj_forward(model, data)
         self._data = data
         self._recipe = recipe
@@ -67,17 +74,32 @@ class CloudCamera:
             ObservationError: no point lies in the crop box.
             BackendError: no OpenGL backend works here.
         """
-        return self._points(self._depth(), None)
+        with self._hidden():
+            depth = self._depth()
+        return self._points(depth, None)
 
     def colored_cloud(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """The points of `cloud`, and the color (P, 3) of each."""
-        colors = self._camera.color(self._data).reshape(-1, 3)
-        points = self._points(self._depth(), colors)
+        with self._hidden():
+            colors = self._camera.color(self._data).reshape(-1, 3)
+            depth = self._depth()
+        points = self._points(depth, colors)
         return points[:, :3].copy(), points[:, 3:].astype(np.uint8)
 
     def close(self) -> None:
         """Frees the OpenGL context; the next cloud makes a new one."""
         self._camera.close()
+
+    @contextmanager
+    def _hidden(self) -> Iterator[None]:
+        """Makes geoms invisible to OpenGL, and to rays, which look at both values."""
+        model, geoms = self._camera.model, self._hidden_geoms
+        colors, materials = model.geom_rgba[geoms], model.geom_matid[geoms]  # copies
+        model.geom_rgba[geoms, 3], model.geom_matid[geoms] = 0, -1
+        try:
+            yield
+        finally:
+            model.geom_rgba[geoms], model.geom_matid[geoms] = colors, materials
 
     def _depth(self) -> NDArray[np.float32]:
         started = time.perf_counter()
@@ -101,3 +123,15 @@ class CloudCamera:
         chosen = sample(points, recipe.points)
         self.points_ms = 1e3 * (time.perf_counter() - started)
         return chosen
+
+
+def _geoms_of(model: mujoco.MjModel, bodies: Sequence[str]) -> NDArray[np.int64]:
+    names = [model.body(index).name for index in range(model.nbody)]
+    for body in bodies:
+        if body not in names:
+            raise ConfigError(
+                "hidden_bodies must be bodies of the scene",
+                received=body,
+                remedy=did_you_mean(body, names),
+            )
+    return np.flatnonzero(np.isin(model.geom_bodyid, [names.index(body) for body in bodies]))

@@ -4,6 +4,8 @@
 # (mujoco's compiled names have no stubs)
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -14,11 +16,20 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What one control step gave: the task's reward, its success flag, and whether it ended."""
+    """What one control step gave.
+
+    Attributes:
+        reward: the task's reward.
+        success: the task's success flag.
+        terminated: whether the episode ended before its horizon.
+        flags: further flags by name, for example another publication's rule of success; the same
+            names at every step.
+    """
 
     reward: float
     success: bool
     terminated: bool = False
+    flags: Mapping[str, bool] = MappingProxyType({})
 
 
 class Simulation(Protocol):

@@ -11,12 +11,33 @@ from typing import Any
 from mfpolicy.errors import ConfigError, TaskError, UserError, did_you_mean
 from mfpolicy.paths import config_dir
 from mfpolicy.pointcloud import PointCloudRecipe
-from mfpolicy.types import TaskSpec
+from mfpolicy.types import DemonstrationRule, TaskSpec
 
-CLOUD_OPTIONS = ("camera", "camera_position", "image_size", "crop_min", "crop_max", "points")
+CLOUD_OPTIONS = (
+    "camera",
+    "camera_position",
+    "camera_orientation",
+    "image_size",
+    "crop_min",
+    "crop_max",
+    "points",
+    "hidden_bodies",
+)
 """Options of a suite that change its point cloud; the only other option is ``horizon``."""
 
 OPTIONS = (*CLOUD_OPTIONS, "horizon")
+
+TASK_VALUES = (
+    *OPTIONS,
+    "state_dim",
+    "action_dim",
+    "action_kinds",
+    "control_rate_hz",
+    "expert",
+    "demonstration",
+    "video",
+)
+"""What ``of_task`` may change for a single task."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +61,16 @@ class Suite:
 
     Attributes:
         name: the suite's name, also that of its file and of its module in ``envs``.
-        recipe: the point cloud of all its tasks.
-        video: the view of its videos.
         tasks: by full name, in the order of the file.
+        recipes: how the point cloud of a task is made, by the task's full name.
+        videos: the view of a task's videos, by the task's full name.
         sets: named lists of tasks by full name, for example those of a published comparison.
     """
 
     name: str
-    recipe: PointCloudRecipe
-    video: VideoView
     tasks: Mapping[str, TaskSpec]
+    recipes: Mapping[str, PointCloudRecipe]
+    videos: Mapping[str, VideoView]
     sets: Mapping[str, tuple[str, ...]]
 
     def with_options(
@@ -72,7 +93,7 @@ class Suite:
             raise ConfigError("horizon must be a whole number, at least 1", received=horizon)
         cloud = {name: options[name] for name in CLOUD_OPTIONS if name in options}
         try:
-            recipe = dataclasses.replace(recipe or self.recipe, **cloud)
+            recipe = dataclasses.replace(recipe or self.recipes[task.name], **cloud)
         except UserError as error:
             raise ConfigError(f"suite option: {error}") from error
         return dataclasses.replace(task, horizon=horizon), recipe
@@ -126,19 +147,9 @@ def load_suite(name: str) -> Suite:
 
 
 def _suite(name: str, values: Mapping[str, Any]) -> Suite:
-    own_horizon = dict(values.get("horizon_of") or {})
+    own = _own_values(name, values)
     tasks = {
-        f"{name}/{task}": TaskSpec(
-            name=f"{name}/{task}",
-            suite=name,
-            difficulty=difficulty,
-            state_dim=values["state_dim"],
-            action_dim=values["action_dim"],
-            horizon=own_horizon.pop(task, values["horizon"]),
-            control_rate_hz=float(values["control_rate_hz"]),
-            expert=values["expert"],
-            action_kinds=tuple(values.get("action_kinds") or ()),
-        )
+        f"{name}/{task}": _task(name, task, difficulty, own[task])
         for difficulty, members in values["tasks"].items()
         for task in members
     }
@@ -146,11 +157,60 @@ def _suite(name: str, values: Mapping[str, Any]) -> Suite:
         title: tuple(f"{name}/{task}" for task in members)
         for title, members in (values.get("sets") or {}).items()
     }
-    listed = {f"{name}/{task}" for task in own_horizon}.union(*sets.values())
-    if unknown := sorted(listed - set(tasks)):
+    if unknown := sorted(set().union(*sets.values()) - set(tasks)):
         raise ConfigError(f"suite {name} names tasks it does not have", received=unknown)
-    recipe = PointCloudRecipe.from_dict({key: values[key] for key in CLOUD_OPTIONS})
-    return Suite(name, recipe, VideoView(**values["video"]), tasks, sets)
+    recipes = {f"{name}/{task}": _recipe(own[task]) for task in own}
+    videos = {f"{name}/{task}": VideoView(**own[task]["video"]) for task in own}
+    return Suite(name, tasks, recipes, videos, sets)
+
+
+def _own_values(name: str, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The values of each task: the suite's, with those of ``of_task`` and ``horizon_of`` over them.
+
+    Raises:
+        ConfigError: a task is named that the suite does not have, or a value no task can have.
+    """
+    of_task, horizon_of = values.get("of_task") or {}, values.get("horizon_of") or {}
+    names = [task for members in values["tasks"].values() for task in members]
+    if unknown := sorted(f"{name}/{task}" for task in {*of_task, *horizon_of} - set(names)):
+        raise ConfigError(f"suite {name} names tasks it does not have", received=unknown)
+    for task, changes in of_task.items():
+        for key in changes:
+            if key not in TASK_VALUES:
+                raise ConfigError(
+                    f"of_task.{task} of suite {name} must change a value that a task has",
+                    received=key,
+                    remedy=did_you_mean(str(key), TASK_VALUES),
+                )
+    horizons = {task: {"horizon": steps} for task, steps in horizon_of.items()}
+    return {task: {**values, **horizons.get(task, {}), **of_task.get(task, {})} for task in names}
+
+
+def _task(suite: str, task: str, difficulty: str, values: Mapping[str, Any]) -> TaskSpec:
+    kinds = values.get("action_kinds") or ()
+    return TaskSpec(
+        name=f"{suite}/{task}",
+        suite=suite,
+        difficulty=difficulty,
+        state_dim=values["state_dim"],
+        action_dim=values["action_dim"],
+        horizon=values["horizon"],
+        control_rate_hz=float(values["control_rate_hz"]),
+        expert=values["expert"],
+        action_kinds=(kinds,) * values["action_dim"] if isinstance(kinds, str) else tuple(kinds),
+        demonstration=DemonstrationRule(**(values.get("demonstration") or {})),
+    )
+
+
+def _recipe(values: Mapping[str, Any]) -> PointCloudRecipe:
+    optional = ("camera_orientation", "hidden_bodies")
+    return PointCloudRecipe.from_dict(
+        {
+            key: values[key]
+            for key in CLOUD_OPTIONS
+            if key not in optional or values.get(key) is not None
+        }
+    )
 
 
 def _nearest_tasks(task: object, every: list[str]) -> str:

@@ -57,18 +57,35 @@ ACTION_KINDS = ("displacement", "position", "effort")
 
 
 @dataclass(frozen=True)
+class DemonstrationRule:
+    """How long an expert's attempt is recorded, and when it is kept.
+
+    Attributes:
+        tail_steps: control steps recorded after the first success; None: all up to the horizon.
+        goal_steps: control steps with success that an attempt needs to be kept, at least 1.
+        success_at_end: whether the last recorded step must be one of them.
+    """
+
+    tail_steps: int | None = 10
+    goal_steps: int = 1
+    success_at_end: bool = False
+
+
+@dataclass(frozen=True)
 class TaskSpec:
     """A task as `mfpolicy tasks` lists it.
 
     Attributes:
         name: ``suite/task``, for example ``metaworld/drawer-open``.
         suite: the suite, for example ``metaworld``.
-        difficulty: easy, medium, hard or very hard.
+        difficulty: easy, medium, hard or very hard; ``adroit`` for the hand, which the
+            literature reports as a group of its own.
         state_dim: S. action_dim: A.
         horizon: control steps of an episode.
         control_rate_hz: control steps per second of simulated time.
         expert: where demonstrations come from, for example ``scripted``.
         action_kinds: of each action dimension, one of ``ACTION_KINDS``; empty where not known.
+        demonstration: what is kept of an expert's attempt.
     """
 
     name: str
@@ -80,6 +97,7 @@ class TaskSpec:
     control_rate_hz: float
     expert: str
     action_kinds: tuple[str, ...] = ()
+    demonstration: DemonstrationRule = DemonstrationRule()
 
 
 @dataclass(frozen=True)
@@ -97,6 +115,7 @@ class EpisodeResult:
         holds: steps at which no action was there yet and the robot was held where it was.
         rms_jerk_per_s3: of the commanded motion, in action units per s³; None where too short, or
             recorded before it was measured.
+        flags: further flags that the task names → whether it was up at some step.
     """
 
     seed: int
@@ -108,3 +127,4 @@ class EpisodeResult:
     latencies_ms: dict[str, list[float]] = field(default_factory=dict)
     holds: int = 0
     rms_jerk_per_s3: float | None = None
+    flags: dict[str, bool] = field(default_factory=dict)

@@ -210,6 +210,7 @@ class CollectConfig:
     """Everything ``mfpolicy collect`` takes.
 
     Attributes:
+        tail_steps: None takes the suite's.
         points: points per cloud; None takes the suite's.
         suite: only the suite options that were changed on the command line.
     """
@@ -218,7 +219,7 @@ class CollectConfig:
     out: str
     episodes: int
     seed: int
-    tail_steps: int
+    tail_steps: int | None
     max_attempts: int | None
     store_extras: bool
     points: int | None

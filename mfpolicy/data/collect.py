@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.data.writer import DatasetWriter
 from mfpolicy.errors import ConfigError, DataError
+from mfpolicy.types import DemonstrationRule
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def collect(
     *,
     episodes: int,
     seed: int,
-    tail_steps: int = 10,
+    tail_steps: int | None = None,
     max_attempts: int | None = None,
     store_extras: bool = True,
     progress: Callable[[CollectProgress], None] | None = None,
@@ -66,17 +67,19 @@ def collect(
     """Collects ``episodes`` successful demonstrations into the dataset ``out``.
 
     Attempts take the seeds ``seed``, ``seed + 1``, … in order; each is the expert's until
-    ``tail_steps`` after its first success, or the end of the episode. Failures are not kept, but
-    counted. Every finished attempt is committed at once, so an interrupted call (Ctrl-C, kill,
-    full disk) loses at most the attempt under way, and the same call goes on from there to the
-    same dataset, bit for bit, as if it had not been interrupted.
+    ``tail_steps`` after its first success, or the end of the episode. What counts as a success is
+    the task's own rule (``TaskSpec.demonstration``). Failures are not kept, but counted. Every
+    finished attempt is committed at once, so an interrupted call (Ctrl-C, kill, full disk) loses
+    at most the attempt under way, and the same call goes on from there to the same dataset, bit
+    for bit, as if it had not been interrupted.
 
     Args:
         make_env: builds the environment; called once.
         out: folder of the dataset; created, or continued.
         episodes: how many successful episodes the dataset shall have.
         seed: of the first attempt.
-        tail_steps: steps recorded after the first success.
+        tail_steps: steps recorded after the first success; None takes the task's rule, which
+            may be to record to the horizon.
         max_attempts: give up after so many attempts in all; by default 10 · episodes + 20.
         store_extras: also store colors and whatever else the environment observes.
         progress: called after each attempt.
@@ -96,11 +99,14 @@ def collect(
     if max_attempts is None:
         max_attempts = 10 * episodes + 20
     _check_at_least(1, episodes=episodes, max_attempts=max_attempts)
-    _check_at_least(0, seed=seed, tail_steps=tail_steps)
+    _check_at_least(0, seed=seed, tail_steps=tail_steps or 0)
     started = time.monotonic()
-    settings = {"first_seed": seed, "tail_steps": tail_steps, "store_extras": store_extras}
     env = make_env()
     try:
+        rule = env.spec_task.demonstration
+        if tail_steps is not None:
+            rule = replace(rule, tail_steps=tail_steps)
+        settings = _settings(seed, rule, store_extras=store_extras)
         with DatasetWriter.open(out, _spec(env)) as writer:
             failed = _failed_seeds(writer, settings, episodes)
             while writer.episode_count < episodes:
@@ -108,7 +114,7 @@ def collect(
                 if attempted >= max_attempts:
                     raise _too_many_failures(writer, attempted, episodes)
                 attempt = record_demonstration(
-                    env, seed + attempted, tail_steps=tail_steps, store_extras=store_extras
+                    env, seed + attempted, rule=rule, store_extras=store_extras
                 )
                 if attempt.success:
                     writer.append(attempt, journal={**settings, "failed_seeds": failed})
@@ -135,6 +141,18 @@ def _check_at_least(least: int, **values: int) -> None:
     for name, value in values.items():
         if value < least:
             raise ConfigError(f"{name} must be at least {least}", received=value)
+
+
+def _settings(seed: int, rule: DemonstrationRule, *, store_extras: bool) -> dict[str, Any]:
+    """What a continued collection must repeat; without what earlier versions did not know."""
+    default = DemonstrationRule(rule.tail_steps)
+    kept_if = {"goal_steps": rule.goal_steps, "success_at_end": rule.success_at_end}
+    return {
+        "first_seed": seed,
+        "tail_steps": rule.tail_steps,
+        "store_extras": store_extras,
+        **({} if rule == default else kept_if),
+    }
 
 
 def _spec(env: DemonstrationEnv) -> DatasetSpec:

@@ -11,7 +11,7 @@ from mfpolicy.data.episode import Episode
 
 if TYPE_CHECKING:
     from mfpolicy.pointcloud import PointCloudRecipe
-    from mfpolicy.types import TaskSpec
+    from mfpolicy.types import DemonstrationRule, TaskSpec
 
 
 class DemonstrationEnv(Protocol):
@@ -50,25 +50,27 @@ class DemonstrationEnv(Protocol):
 
 
 def record_demonstration(
-    env: DemonstrationEnv, seed: int, *, tail_steps: int, store_extras: bool
+    env: DemonstrationEnv, seed: int, *, rule: DemonstrationRule, store_extras: bool
 ) -> Episode:
     """Runs the expert once; step i holds what there was to see before action i.
 
-    The episode goes on for ``tail_steps`` after the first success, at most to the end that the
-    task or the environment sets. Whether it succeeded is in ``Episode.success``.
+    The episode goes on for the rule's ``tail_steps`` after the first success, at most to the end
+    that the task or the environment sets. Whether the rule keeps it is in ``Episode.success``.
     """
     observe = env.observe_full if store_extras else env.observe
     env.reset(seed=seed)
     frames: list[dict[str, np.ndarray]] = []
     actions: list[np.ndarray] = []
-    success, remaining = False, env.spec_task.horizon
+    successes: list[bool] = []
+    remaining = env.spec_task.horizon
     while remaining > 0:
         frames.append({name: np.array(value) for name, value in observe().items()})
         actions.append(np.array(env.expert_action(), dtype=np.float32))
         _, terminated, truncated, info = env.simulate(actions[-1])
         remaining -= 1
-        if info["success"] and not success:
-            success, remaining = True, min(remaining, tail_steps)
+        if info["success"] and not any(successes) and rule.tail_steps is not None:
+            remaining = min(remaining, rule.tail_steps)
+        successes.append(bool(info["success"]))
         if terminated or truncated:
             break
     arrays = {name: np.stack([frame[name] for frame in frames]) for name in frames[0]}
@@ -78,7 +80,7 @@ def record_demonstration(
         agent_pos=agent_pos,
         action=np.stack(actions),
         seed=seed,
-        success=success,
+        success=sum(successes) >= rule.goal_steps and (successes[-1] or not rule.success_at_end),
         color=arrays.pop("color", None),
         extras=arrays,
     )

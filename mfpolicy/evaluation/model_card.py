@@ -58,13 +58,16 @@ def _front_matter(
 
 def _index_entry(summary: EvalSummary) -> dict[str, Any]:
     seeds = f"{summary.episodes} seeds from {summary.seeds[0]}"
-    rates = {"any step": summary.success_any.rate, "the end": summary.success_end.rate}
+    rates = {
+        "success at any step": summary.success_any.rate,
+        "success at the end": summary.success_end.rate,
+        **{f"flag {name} at any step": rate.rate for name, rate in summary.flags.items()},
+    }
     return {
         "task": {"type": "robotics", "name": summary.task},
         "dataset": {"type": summary.task, "name": seeds},
         "metrics": [
-            {"type": "success_rate", "name": f"success at {when}", "value": rate}
-            for when, rate in rates.items()
+            {"type": "success_rate", "name": name, "value": rate} for name, rate in rates.items()
         ],
     }
 
@@ -100,13 +103,25 @@ def _results(summaries: Sequence[EvalSummary]) -> str:
         )
     newest = max(summaries, key=lambda summary: summary.date)
     return (
-        "## Results\n\n" + "\n".join(rows) + "\n\n"
-        "Intervals are Wilson's; the weights are those of the last checkpoint, not "
+        "## Results\n\n"
+        + "\n".join(rows)
+        + "\n\n"
+        + _flags(summaries)
+        + "Intervals are Wilson's; the weights are those of the last checkpoint, not "
         "of the best. Latency is measured from host observation in to host action out, warm, "
         f"in {newest.workers} worker processes at a time with {newest.threads} thread each, on "
         f"{newest.machine.get('gpu', newest.machine['cpu'])} ({newest.machine['cores']} cores, "
         f"torch {newest.machine['torch']})."
     )
+
+
+def _flags(summaries: Sequence[EvalSummary]) -> str:
+    lines = [
+        f"- `{summary.name}`, flag `{name}` at any step: {rate}"
+        for summary in summaries
+        for name, rate in summary.flags.items()
+    ]
+    return "Further flags that the task names:\n\n" + "\n".join(lines) + "\n\n" if lines else ""
 
 
 def _pictures(run: Path, summaries: Sequence[EvalSummary]) -> str:

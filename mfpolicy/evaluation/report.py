@@ -101,6 +101,7 @@ def summary_rows(summary: EvalSummary) -> list[tuple[str, str]]:
         ("task", f"{summary.task}, seeds {summary.seeds[0]} to {summary.seeds[1]}"),
         ("success at any step", str(summary.success_any)),
         ("success at the end", str(summary.success_end)),
+        *((f"flag {name} at any step", str(rate)) for name, rate in summary.flags.items()),
         (
             "latency of a decision",
             f"p50 {total['p50']:.2f} ms, p99 {total['p99']:.2f} ms "

@@ -37,7 +37,10 @@ class RolloutEnv(Protocol):
         ...
 
     def simulate(self, action: np.ndarray) -> tuple[float, bool, bool, dict[str, Any]]:
-        """One control step without an observation: reward, terminated, truncated, info."""
+        """One control step without an observation: reward, terminated, truncated, info.
+
+        Info has ``success``, and ``flags``, name → bool, where the task names more flags.
+        """
         ...
 
     def observe(self) -> dict[str, np.ndarray]:
@@ -62,12 +65,15 @@ class _Tally:
     steps: int = 0
     episode_return: float = 0.0
     latencies_ms: dict[str, list[float]] = field(default_factory=lambda: {s: [] for s in STAGES})
+    flags: dict[str, bool] = field(default_factory=dict)
 
     def add_step(self, reward: float, info: dict[str, Any]) -> None:
         if "success" not in info:
             raise RunError("an environment must report info['success'] at every step")
         self.success_end = bool(info["success"])
         self.success_any |= self.success_end
+        for name, up in info.get("flags", {}).items():
+            self.flags[name] = self.flags.get(name, False) or bool(up)
         self.steps += 1
         self.episode_return += float(reward)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class EvalSummary:
         compiled: backend and precision of a compiled policy, None for the policy itself.
         mean_holds: steps of an episode at which no action was there yet.
         mean_rms_jerk_per_s3: of an episode's commanded motion, in action units per s³.
+        flags: further flags that the task names, each up at some step.
     """
 
     name: str
@@ -78,6 +79,7 @@ class EvalSummary:
     compiled: dict[str, str] | None = None
     mean_holds: float = 0.0
     mean_rms_jerk_per_s3: float | None = None
+    flags: dict[str, SuccessRate] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -105,6 +107,10 @@ def outcome_fields(results: Sequence[EpisodeResult]) -> dict[str, Any]:
         "mean_holds": float(np.mean([result.holds for result in ordered])),
         "mean_rms_jerk_per_s3": float(np.mean(jerks)) if jerks else None,
         "latency_ms": latency_percentiles(ordered),
+        "flags": {
+            name: success_rate([result.flags.get(name, False) for result in ordered])
+            for name in dict.fromkeys(name for result in ordered for name in result.flags)
+        },
     }
 
 
@@ -125,8 +131,8 @@ def read_summary(folder: Path) -> EvalSummary:
         fields = json.loads(path.read_text())
         fields["seeds"] = tuple(fields["seeds"])
         for key in ("success_any", "success_end"):
-            rate = fields[key]
-            fields[key] = SuccessRate(**{**rate, "interval": tuple(rate["interval"])})
+            fields[key] = _rate(fields[key])
+        fields["flags"] = {name: _rate(rate) for name, rate in fields.get("flags", {}).items()}
         return EvalSummary(**fields)
     except (ValueError, TypeError, KeyError) as error:
         raise RunError(
@@ -134,3 +140,7 @@ def read_summary(folder: Path) -> EvalSummary:
             received=str(error),
             remedy="delete it, and run `mfpolicy eval` again; finished episodes are kept",
         ) from error
+
+
+def _rate(values: dict[str, Any]) -> SuccessRate:
+    return SuccessRate(**{**values, "interval": tuple(values["interval"])})

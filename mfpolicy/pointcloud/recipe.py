@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from mfpolicy.errors import DataError, did_you_mean
 
 SAMPLINGS = ("fps",)
 FRAMES = ("world",)
+_ADDED = ("camera_orientation", "hidden_bodies")
+_UNIT_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class PointCloudRecipe:
         points: P, points of a cloud.
         sampling: how P points are chosen; ``fps`` is farthest-point sampling.
         frame: the frame of the points; ``world``.
+        camera_orientation: unit quaternion (w, x, y, z) that turns the axes of a MuJoCo camera (x
+            right, y up, looking along -z) to the world's; None leaves the scene's own.
+        hidden_bodies: names of bodies whose geoms this camera does not see.
 
     Raises:
         DataError: a value is missing, has the wrong size, or cannot be.
@@ -44,10 +49,20 @@ class PointCloudRecipe:
     points: int
     sampling: str = "fps"
     frame: str = "world"
+    camera_orientation: tuple[float, float, float, float] | None = None
+    hidden_bodies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("camera_position", "crop_min", "crop_max"):
-            object.__setattr__(self, name, _three_numbers(name, getattr(self, name)))
+            object.__setattr__(self, name, _numbers(name, getattr(self, name), "three"))
+        if self.camera_orientation is not None:
+            quaternion = _numbers("camera_orientation", self.camera_orientation, "four")
+            if abs(np.linalg.norm(quaternion) - 1) > _UNIT_TOLERANCE:
+                raise DataError(
+                    "camera_orientation must be a quaternion of length 1", received=quaternion
+                )
+            object.__setattr__(self, "camera_orientation", quaternion)
+        object.__setattr__(self, "hidden_bodies", _names("hidden_bodies", self.hidden_bodies))
         for name in ("image_size", "points"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -65,10 +80,15 @@ class PointCloudRecipe:
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as JSON-able values (tuples become lists)."""
+        """The recipe as JSON-able values (tuples become lists).
+
+        Keys that earlier versions did not write are left out where they say nothing, so that an
+        unchanged recipe equals the one on record.
+        """
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
+            if not (key in _ADDED and value in (None, ()))
         }
 
     @classmethod
@@ -93,11 +113,19 @@ class PointCloudRecipe:
         return cls(**values)
 
 
-def _three_numbers(name: str, value: object) -> tuple[float, float, float]:
+def _numbers(name: str, value: object, count: Literal["three", "four"]) -> tuple[float, ...]:
     try:
-        x, y, z = (float(number) for number in value)  # type: ignore[union-attr]
+        numbers = tuple(float(number) for number in value)  # type: ignore[union-attr]
     except (TypeError, ValueError):
-        raise DataError(f"{name} must be three numbers", received=value) from None
-    if not np.isfinite((x, y, z)).all():
+        numbers = ()
+    if len(numbers) != {"three": 3, "four": 4}[count]:
+        raise DataError(f"{name} must be {count} numbers", received=value)
+    if not np.isfinite(numbers).all():
         raise DataError(f"{name} must be finite", received=value)
-    return x, y, z
+    return numbers
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise DataError(f"{name} must be a list of names", received=value)
+    return tuple(value)

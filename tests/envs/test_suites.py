@@ -16,6 +16,7 @@ from envs import suites
 from mfpolicy.errors import ConfigError, TaskError
 from mfpolicy.paths import config_dir
 from mfpolicy.pointcloud import PointCloudRecipe
+from mfpolicy.types import DemonstrationRule
 
 
 def test_metaworld_has_its_fifty_tasks_in_the_groups_of_the_literature() -> None:
@@ -33,26 +34,40 @@ def test_metaworld_has_its_fifty_tasks_in_the_groups_of_the_literature() -> None
     }
 
 
-def test_the_set_of_37_has_its_34_metaworld_tasks() -> None:
-    groups = Counter(
-        task.difficulty for task in envs.task_set("mp1_37") if task.suite == "metaworld"
-    )
-    assert groups == {"easy": 21, "medium": 4, "hard": 4, "very hard": 5}
+def test_the_set_of_37_has_the_tasks_of_each_group() -> None:
+    groups = Counter(task.difficulty for task in envs.task_set("mp1_37"))
+    assert groups == {"adroit": 3, "easy": 21, "medium": 4, "hard": 4, "very hard": 5}
     with pytest.raises(ConfigError, match="did you mean 'mp1_37'"):
         envs.task_set("mp1-37")
 
 
 def test_the_yaml_is_where_the_defaults_come_from() -> None:
     values = yaml.safe_load((config_dir() / "suite/metaworld.yaml").read_text("utf-8"))
-    recipe = suites.load_suite("metaworld").recipe
-    assert recipe.to_dict() == {
-        **{name: values[name] for name in suites.CLOUD_OPTIONS},
-        "sampling": "fps",
-        "frame": "world",
-    }
-    for task in envs.tasks():
+    suite = suites.load_suite("metaworld")
+    for task in suite.tasks.values():
+        assert suite.recipes[task.name].to_dict() == {
+            **{name: values[name] for name in suites.CLOUD_OPTIONS if values[name]},
+            "sampling": "fps",
+            "frame": "world",
+        }
         own = values["horizon_of"].get(task.name.removeprefix("metaworld/"))
         assert task.horizon == (own or values["horizon"])
+        assert task.demonstration == DemonstrationRule(10, goal_steps=1, success_at_end=False)
+
+
+def test_a_task_has_the_values_of_its_suite_with_its_own_over_them() -> None:
+    values = yaml.safe_load((config_dir() / "suite/adroit.yaml").read_text("utf-8"))
+    suite = suites.load_suite("adroit")
+    assert list(suite.tasks) == [f"adroit/{t}" for t in ("door", "hammer", "pen", "relocate")]
+    for name, task in suite.tasks.items():
+        own = {**values, **values["of_task"].get(name.removeprefix("adroit/"), {})}
+        recipe = suite.recipes[name].to_dict()
+        for option in suites.CLOUD_OPTIONS:
+            assert recipe.get(option, []) == own[option]
+        assert (task.horizon, task.action_dim) == (own["horizon"], own["action_dim"])
+        assert task.action_kinds == ("position",) * own["action_dim"]
+        assert task.demonstration == DemonstrationRule(None, goal_steps=10, success_at_end=True)
+        assert suite.videos[name] == suites.VideoView("vil_camera", 256)
 
 
 def test_every_task_has_a_gymnasium_id() -> None:
@@ -101,6 +116,10 @@ def test_a_misspelt_task_gives_the_nearest_names(name: str, said: str) -> None:
         ({"horizon": True}, "horizon must be a whole number"),
         ({"crop_min": [5, 5, 5]}, "below that of crop_max"),
         ({"camera_position": [1, 2]}, "camera_position must be three numbers"),
+        ({"camera_orientation": [1, 0, 0]}, "camera_orientation must be four numbers"),
+        ({"camera_orientation": [1, 1, 0, 0]}, "quaternion of length 1"),
+        ({"hidden_bodies": "table"}, "hidden_bodies must be a list of names"),
+        ({"hidden_bodies": ["hadn"]}, "hidden_bodies must be bodies of the scene.*'hadn'"),
         ({"camera": "corner22"}, "did you mean 'corner2'"),
         ({"camera": "gripperPOV"}, "fixed to the world"),
         ({"render_mode": "human"}, "render_mode must be rgb_array"),
@@ -115,7 +134,7 @@ def test_options_change_a_recipe_and_only_what_they_name() -> None:
     suite = suites.load_suite("metaworld")
     task = envs.spec("metaworld/push-back")
     other = PointCloudRecipe("corner", (0, 0, 1), 64, (-1, -1, 0), (1, 1, 1), points=100)
-    assert suite.with_options(task, {}) == (task, suite.recipe)
+    assert suite.with_options(task, {}) == (task, suite.recipes[task.name])
     changed, recipe = suite.with_options(task, {"horizon": 7, "points": 9}, other)
     assert (changed.horizon, changed.name) == (7, task.name)
     assert recipe.to_dict() == {**other.to_dict(), "points": 9}
@@ -147,4 +166,22 @@ def test_a_suite_cannot_list_a_task_it_does_not_have(
     (tmp_path / "suite/other.yaml").write_text(text.replace("{push-back:", "{push-bakc:"))
     monkeypatch.setattr(suites, "config_dir", lambda: tmp_path)
     with pytest.raises(ConfigError, match="other/push-bakc"):
+        suites.load_suite("other")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  hammer:", "  hamer:", "names tasks it does not have.*other/hamer"),
+        ("    image_size: 128", "    imagesize: 128", "must change a value.*'image_size'"),
+    ],
+)
+def test_what_is_changed_for_a_task_must_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str
+) -> None:
+    text = (config_dir() / "suite/adroit.yaml").read_text("utf-8")
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite/other.yaml").write_text(text.replace(old, new, 1))
+    monkeypatch.setattr(suites, "config_dir", lambda: tmp_path)
+    with pytest.raises(ConfigError, match=said):
         suites.load_suite("other")

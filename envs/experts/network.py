@@ -77,7 +77,7 @@ class NetworkExpert:
             BackendError: the file is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             meta = json.loads(str(arrays.pop("meta")))
             if not isinstance(meta, dict):

@@ -1,11 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from mfpolicy.data.collect import CollectProgress, collect
+from mfpolicy.data.demonstration import record_demonstration
 from mfpolicy.data.store import DatasetWriter, open_dataset
 from mfpolicy.errors import ConfigError, DataError
 from mfpolicy.pointcloud import PointCloudRecipe
-from mfpolicy.types import TaskSpec
+from mfpolicy.types import DemonstrationRule, TaskSpec
 
 
 def fails_often(seed):
@@ -60,6 +63,60 @@ def test_an_episode_ends_with_the_tail_or_the_horizon(tmp_path, toy_env, tail_st
     )  # fmt: skip
     length = len(open_dataset(tmp_path / "toy.zarr").episode(0))
     assert length == min(first_success + 1 + tail_steps, 40)
+
+
+@pytest.mark.parametrize(
+    ("rule", "length", "kept"),
+    [
+        (DemonstrationRule(), 14, True),
+        (DemonstrationRule(tail_steps=2), 6, True),
+        (DemonstrationRule(tail_steps=None), 20, True),
+        (DemonstrationRule(tail_steps=None, goal_steps=7), 20, True),
+        (DemonstrationRule(tail_steps=None, goal_steps=8), 20, False),
+        (DemonstrationRule(tail_steps=None, goal_steps=7, success_at_end=True), 20, False),
+        (DemonstrationRule(tail_steps=3, goal_steps=4, success_at_end=True), 7, True),
+        (DemonstrationRule(tail_steps=3, goal_steps=5, success_at_end=True), 7, False),
+    ],
+)
+def test_a_task_says_what_is_kept_of_an_attempt(toy_env, rule, length, kept):
+    class ForAWhile(toy_env):
+        """Success from the 4th to the 10th of 20 steps."""
+
+        spec_task = TaskSpec(
+            "toy/reach", "toy", "easy", 3, 2, 20, 20.0, "scripted", demonstration=rule
+        )
+
+        def simulate(self, action):
+            super().simulate(action)
+            return 0.0, False, False, {"success": 4 <= self.simulated <= 10}
+
+    env = ForAWhile()
+    recorded = record_demonstration(env, 0, rule=rule, store_extras=False)
+    assert (len(recorded), recorded.success) == (length, kept)
+
+
+def test_a_collection_follows_the_rule_of_its_task_and_keeps_to_it(tmp_path, toy_env):
+    strict = _another(
+        toy_env,
+        spec_task=dataclasses.replace(
+            toy_env.spec_task,
+            demonstration=DemonstrationRule(None, goal_steps=10, success_at_end=True),
+        ),
+    )
+    path = tmp_path / "toy.zarr"
+    collect(strict, path, episodes=2, seed=0)
+    assert [len(open_dataset(path).episode(index)) for index in (0, 1)] == [40, 40]
+    before = files_of(path)
+    assert collect(strict, path, episodes=2, seed=0).kept == 2
+    assert files_of(path) == before
+    with pytest.raises(DataError, match="'tail_steps': None.*Received.*'tail_steps': 10"):
+        collect(strict, path, episodes=2, seed=0, tail_steps=10)
+    # Another rule of what is kept makes another dataset.
+    lax = dataclasses.replace(
+        toy_env.spec_task, demonstration=DemonstrationRule(None, goal_steps=9, success_at_end=True)
+    )
+    with pytest.raises(DataError, match="'goal_steps': 10.*Received.*'goal_steps': 9"):
+        collect(_another(toy_env, spec_task=lax), path, episodes=2, seed=0)
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path, toy_env):

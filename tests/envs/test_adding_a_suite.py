@@ -28,7 +28,18 @@ SUITE = {
     "control_rate_hz": 50,
     "expert": "proportional",
     "video": {"camera": "top", "size": 32},
-    "tasks": {"easy": ["push"]},
+    "tasks": {"easy": ["push", "push-tilted"]},
+    "of_task": {
+        "push-tilted": {
+            "camera_position": [0, -2, 2],
+            "camera_orientation": [0.92388, 0.382683, 0, 0],  # 45° about x
+            "hidden_bodies": ["goal"],
+            "points": 48,
+            "horizon": 7,
+            "video": {"camera": "top", "size": 16},
+            "demonstration": {"tail_steps": 3},
+        }
+    },
 }
 
 MODULE = '''
@@ -59,7 +70,7 @@ SCENE = """
 
 class BallSimulation:
     def __init__(self, task):
-        assert task == "push"
+        assert task in ("push", "push-tilted")
         self.model = mujoco.MjModel.from_xml_string(SCENE)
         self.data = mujoco.MjData(self.model)
         self.reset(0)
@@ -109,13 +120,14 @@ def _suite_called_ball(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     suites.load_suite.cache_clear()
     yield
     suites.load_suite.cache_clear()
-    gymnasium.registry.pop("mfpolicy/ball-push-v0", None)
+    for task in ("push", "push-tilted"):
+        gymnasium.registry.pop(f"mfpolicy/ball-{task}-v0", None)
 
 
 def test_two_files_make_a_suite() -> None:
     envs._register()
     env = gymnasium.make("mfpolicy/ball-push-v0")
-    assert [task.name for task in envs.tasks()] == ["ball/push"]
+    assert [task.name for task in envs.tasks()] == ["ball/push", "ball/push-tilted"]
     observation, _ = env.reset(seed=0)
     assert env.observation_space.contains(observation)
     for _ in range(SUITE["horizon"]):
@@ -141,6 +153,32 @@ def test_clouds_lie_on_the_scene_within_a_millimetre() -> None:
     assert (np.abs(on_box) < 1e-3).sum() > 50
     assert (np.abs(on_ball) < 2e-3).sum() > 50
     env.close()
+
+
+def test_a_task_of_the_suite_may_differ_in_camera_horizon_and_video() -> None:
+    plain, tilted = envs.spec("ball/push"), envs.spec("ball/push-tilted")
+    assert (plain.horizon, tilted.horizon) == (20, 7)
+    assert (plain.demonstration.tail_steps, tilted.demonstration.tail_steps) == (10, 3)
+    env = envs.make("ball/push-tilted", render_mode="rgb_array")
+    observation, _ = env.reset(seed=1)
+    pose = np.array(env.camera["T_world_cam"])
+    half = np.sqrt(0.5)
+    assert np.allclose(
+        pose[:3], [[1, 0, 0, 0], [0, -half, half, -2], [0, -half, -half, 2]], atol=1e-5
+    )
+    # The box is hidden from this camera, colours included, and from no other.
+    cloud, full = observation["point_cloud"], env.observe_full()
+    assert cloud.shape == (48, 3)
+    ball = np.linalg.norm(cloud - observation["agent_pos"], axis=1)
+    assert np.abs(ball - 0.1).max() < 2e-3
+    assert np.array_equal(full["point_cloud"], cloud)
+    assert env.render().shape == (16, 16, 3)
+    env.close()
+    seeing = envs.make("ball/push-tilted", hidden_bodies=[])
+    cloud = seeing.reset(seed=1)[0]["point_cloud"]
+    assert np.linalg.norm(cloud - observation["agent_pos"], axis=1).max() > 0.2
+    assert (seeing._simulation.model.geom_rgba[:, 3] == 1).all()
+    seeing.close()
 
 
 def test_an_empty_crop_box_is_said() -> None:

@@ -27,6 +27,18 @@ def test_recipe_survives_json() -> None:
     assert again.camera_position == (0.0, 0.0, 1.5)
 
 
+def test_what_earlier_versions_did_not_know_is_written_only_where_it_says_something() -> None:
+    assert PointCloudRecipe.from_dict(VALUES).to_dict() == {
+        **VALUES,
+        "sampling": "fps",
+        "frame": "world",
+    }
+    more = {"camera_orientation": [0.6, 0.8, 0.0, 0.0], "hidden_bodies": ["table"]}
+    recipe = PointCloudRecipe.from_dict({**VALUES, **more})
+    assert {key: recipe.to_dict()[key] for key in more} == more
+    assert PointCloudRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -39,6 +51,9 @@ def test_recipe_survives_json() -> None:
         ({"crop_max": "1 1 1"}, "crop_max must be three numbers"),
         ({"camera_position": [0, 0, float("nan")]}, "camera_position must be finite"),
         ({"camera_position": None}, "camera_position must be three numbers"),
+        ({"camera_orientation": [1, 0, 0]}, "camera_orientation must be four numbers"),
+        ({"camera_orientation": [2, 0, 0, 0]}, "quaternion of length 1.*2.0"),
+        ({"hidden_bodies": [1]}, "hidden_bodies must be a list of names"),
         ({"sampling": "random"}, r"sampling .* must be one of \['fps'\]"),
         ({"frame": "camera"}, r"frame .* must be one of \['world'\]"),
     ],

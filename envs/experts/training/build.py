@@ -1,0 +1,241 @@
+"""From nothing to an expert's file: plan, imitate, improve, choose. Resumable at every step."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from envs.experts.training.episodes import Episode, ValueFunction, run
+from envs.experts.training.natural_gradient import StepSettings, Weighted, natural_step
+from envs.experts.training.planner import Planner, PlannerSettings
+from envs.experts.training.policy import GaussianPolicy, imitate
+from envs.experts.training.scene import Scene
+
+PLAN_SEED, TRAIN_SEED, CHOICE_SEED = 3_000_000, 4_000_000, 5_000_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an expert is built.
+
+    Attributes:
+        planner: of the demonstrations. demonstrations: successful plans to begin with.
+        episodes: of one iteration. iterations: at most.
+        guide, guide_decay: weight of the demonstrations in the first step, and its decay.
+        std: of exploration at first. least_std: at last. step: of the natural gradient.
+        choose_every: iterations between two comparisons on ``choose_episodes`` fixed seeds.
+    """
+
+    planner: PlannerSettings
+    demonstrations: int = 20
+    episodes: int = 100
+    iterations: int = 400
+    guide: float = 0.1
+    guide_decay: float = 0.97
+    std: float = 0.3
+    least_std: float = 0.08
+    step: StepSettings = field(default_factory=StepSettings)
+    choose_every: int = 10
+    choose_episodes: int = 100
+
+
+def build(
+    task: str,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    cpu_hours: float,
+    report: Callable[[str], None],
+) -> Path:
+    """Builds the expert of ``task`` in ``folder`` and returns its file, ``TASK.npz``.
+
+    A call that was stopped goes on from its last plan or iteration.
+
+    Args:
+        task: ``door``, ``hammer``, ``pen`` or ``relocate``.
+        recipe: how. folder: of intermediate results.
+        cpu_hours: of this build in all; improving ends when they are used up.
+        report: is given one line per plan and iteration.
+    """
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    scene = Scene(task)
+    plans = _plans(scene, recipe, folder, report)
+    trainer = _Trainer(scene, recipe, plans, folder)
+    trainer.load()
+    limit_s = cpu_hours * 3600
+    while trainer.iteration < recipe.iterations and trainer.cpu_s < limit_s:
+        report(trainer.improve())
+        if trainer.iteration % recipe.choose_every == 0:
+            report(trainer.compare())
+        trainer.save()
+    return trainer.write(folder / f"{task}.npz", task)
+
+
+def _plans(
+    scene: Scene, recipe: Recipe, folder: Path, report: Callable[[str], None]
+) -> list[dict[str, NDArray[Any]]]:
+    """The successful plans of ``folder``, as many as the recipe asks for; each is a file."""
+    planner = Planner(scene, recipe.planner)
+    kept: list[dict[str, NDArray[Any]]] = []
+    seed = PLAN_SEED
+    while len(kept) < recipe.demonstrations:
+        path = folder / f"plan_{seed}.npz"
+        if not path.exists():
+            started = time.process_time()
+            observations, actions, goals = planner.episode(seed)
+            cpu_s = time.process_time() - started
+            _write(
+                path, observations=observations, actions=actions, goals=goals, cpu_s=np.array(cpu_s)
+            )
+        with np.load(path, allow_pickle=False) as file:
+            plan = dict(file)
+        report(f"plan {seed}: goal in {plan['goals'].sum()} steps, {plan['cpu_s']:.0f} s")
+        if plan["goals"][-1]:
+            kept.append(plan)
+        seed += 1
+    return kept
+
+
+class _Trainer:
+    """The policy, its value function, and the best iterate so far."""
+
+    def __init__(
+        self, scene: Scene, recipe: Recipe, plans: list[dict[str, NDArray[Any]]], folder: Path
+    ) -> None:
+        self._scene, self._recipe = scene, recipe
+        self._path = folder / "training.pt"
+        self.iteration, self.cpu_s = 0, sum(float(plan["cpu_s"]) for plan in plans)
+        self._clock = time.process_time()
+        observations = np.concatenate([plan["observations"] for plan in plans])
+        actions = np.concatenate([plan["actions"] for plan in plans])
+        mean, scale = observations.mean(0), np.maximum(observations.std(0), 0.03)
+        torch.manual_seed(0)
+        self._policy = GaussianPolicy(
+            mean, scale, scene.action_dim, std=recipe.std, least_std=recipe.least_std
+        )
+        self._value = ValueFunction(mean, scale, scene.horizon)
+        self._guide = (
+            torch.as_tensor(observations, dtype=torch.float32),
+            torch.as_tensor(actions, dtype=torch.float32),
+        )
+        self._best: dict[str, Any] = {"score": -np.inf, "arrays": self._policy.arrays()}
+        imitate(self._policy, *self._guide, epochs=30, seed=0)
+
+    def improve(self) -> str:
+        """One iteration: episodes, advantages, a natural gradient step."""
+        recipe, arrays, std = self._recipe, self._policy.arrays(), self._policy.std
+        first = TRAIN_SEED + self.iteration * recipe.episodes
+        episodes = [
+            run(self._scene, arrays, seed, std) for seed in range(first, first + recipe.episodes)
+        ]
+        kl = natural_step(self._policy, self._pairs(episodes), recipe.step)
+        self.iteration += 1
+        self._count()
+        return (
+            f"iteration {self.iteration}: goal at the end {_end(episodes):.2f}, "
+            f"reward {_reward(episodes):.3f}, std {std.mean():.3f}, kl {kl:.3f}, "
+            f"{self.cpu_s / 60:.1f} min"
+        )
+
+    def compare(self) -> str:
+        """The mean action on fixed seeds; the best iterate is kept."""
+        arrays = {name: array.copy() for name, array in self._policy.arrays().items()}
+        seeds = range(CHOICE_SEED, CHOICE_SEED + self._recipe.choose_episodes)
+        episodes = [run(self._scene, arrays, seed) for seed in seeds]
+        success, reward = _end(episodes), _reward(episodes)
+        change = np.mean([np.abs(np.diff(e.actions.clip(-1, 1), axis=0)).mean() for e in episodes])
+        score = success + 1e-3 * reward
+        if score > self._best["score"]:
+            self._best = {
+                "score": score, "success": success, "change": float(change),
+                "iteration": self.iteration, "arrays": arrays,
+            }  # fmt: skip
+        self._count()
+        return f"mean action: goal at the end {success:.2f}, reward {reward:.3f}, change {change:.3f}"
+
+    def save(self) -> None:
+        """Writes everything a later call goes on from, at once or not at all."""
+        state = {
+            "iteration": self.iteration,
+            "cpu_s": self.cpu_s,
+            "policy": self._policy.state_dict(),
+            "value": self._value.network.state_dict(),
+            "optimizer": self._value.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "best": {
+                **self._best,
+                "arrays": {k: torch.as_tensor(v) for k, v in self._best["arrays"].items()},
+            },
+        }
+        part = self._path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, self._path)
+
+    def load(self) -> None:
+        """Goes on from `save`, if there was one."""
+        if not self._path.exists():
+            return
+        state = torch.load(self._path, weights_only=True)
+        self.iteration, self.cpu_s = state["iteration"], state["cpu_s"]
+        self._policy.load_state_dict(state["policy"])
+        self._value.network.load_state_dict(state["value"])
+        self._value.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        arrays = {name: array.numpy() for name, array in state["best"]["arrays"].items()}
+        self._best = {**state["best"], "arrays": arrays}
+        self._clock = time.process_time()
+
+    def write(self, path: Path, task: str) -> Path:
+        """Writes the best iterate as an expert's file."""
+        meta = {
+            "task": f"adroit/{task}",
+            "iteration": self._best.get("iteration"),
+            "goal_at_end": self._best.get("success"),
+            "seeds": [CHOICE_SEED, CHOICE_SEED + self._recipe.choose_episodes],
+            "cpu_minutes": round(self.cpu_s / 60, 1),
+        }
+        _write(path, **self._best["arrays"], meta=np.array(json.dumps(meta)))
+        return path
+
+    def _pairs(self, episodes: list[Episode]) -> Weighted:
+        """The batch, and the demonstrations at the weight of the batch's best advantage."""
+        advantages = self._value.advantages(episodes)
+        weight = self._recipe.guide * self._recipe.guide_decay**self.iteration
+        observations = np.concatenate([episode.observations for episode in episodes])
+        actions = np.concatenate([episode.actions for episode in episodes])
+        parts = [torch.as_tensor(x, dtype=torch.float32) for x in (observations, actions)]
+        weights = torch.as_tensor(advantages, dtype=torch.float32)
+        guides = torch.full((len(self._guide[0]),), weight * float(weights.max()))
+        return Weighted(
+            torch.cat([parts[0], self._guide[0]]),
+            torch.cat([parts[1], self._guide[1]]),
+            torch.cat([weights, guides]),
+        )
+
+    def _count(self) -> None:
+        now = time.process_time()
+        self.cpu_s, self._clock = self.cpu_s + now - self._clock, now
+
+
+def _end(episodes: list[Episode]) -> float:
+    return float(np.mean([episode.goals[-1] for episode in episodes]))
+
+
+def _reward(episodes: list[Episode]) -> float:
+    return float(np.mean([episode.rewards.mean() for episode in episodes]))
+
+
+def _write(path: Path, **arrays: Any) -> None:
+    part = path.with_name(f"part_{path.name}")
+    np.savez(part, **arrays)
+    os.replace(part, path)

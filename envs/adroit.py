@@ -95,10 +95,7 @@ class AdroitSimulation:
 
         self._mujoco = mujoco
         self._name, self._task = task, _TASKS[task]
-        # Its first import tells on stderr that its rewards changed; they are not used here.
-        with contextlib.redirect_stderr(io.StringIO()):
-            module = importlib.import_module(f"gymnasium_robotics.envs.adroit_hand.adroit_{task}")
-        self._env: Any = getattr(module, f"AdroitHand{task.capitalize()}Env")()
+        self._env = gymnasium_environment(task)
         self.model, self.data = self._env.model, self._env.data
         self.reset(0)
 
@@ -168,3 +165,11 @@ class AdroitSimulation:
 def open_simulation(task: str) -> AdroitSimulation:
     """The simulation of ``task``; what every suite module offers under this name."""
     return AdroitSimulation(task)
+
+
+def gymnasium_environment(task: str) -> Any:
+    """gymnasium-robotics' own environment of ``task``, without Gymnasium's wrappers."""
+    # Its first import tells on stderr that its rewards changed; they are not used here.
+    with contextlib.redirect_stderr(io.StringIO()):
+        module = importlib.import_module(f"gymnasium_robotics.envs.adroit_hand.adroit_{task}")
+    return getattr(module, f"AdroitHand{task.capitalize()}Env")()

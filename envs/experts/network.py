@@ -91,11 +91,16 @@ class NetworkExpert:
 
     def action(self, full_state: NDArray[np.float64]) -> NDArray[np.float32]:
         """(A,) action in [-1, 1] for the simulator's observation (O,)."""
+        return np.clip(self.output(full_state), -1.0, 1.0).astype(np.float32)
+
+    def output(self, full_state: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(A,) what the last layer says, not yet clipped."""
         observation = np.asarray(full_state, np.float32)
-        hidden = np.clip((observation - self._mean) / self._scale, -_SEEN_WITHIN, _SEEN_WITHIN)
+        hidden: NDArray[Any] = (observation - self._mean) / self._scale
+        hidden = np.clip(hidden, -_SEEN_WITHIN, _SEEN_WITHIN)
         for layer, (weight, bias) in enumerate(self._layers):
             hidden = (np.tanh(hidden) if layer else hidden) @ weight + bias
-        return np.clip(hidden, -1.0, 1.0).astype(np.float32)
+        return hidden
 
 
 def _unreadable(received: str) -> BackendError:

@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from envs.experts.network import NetworkExpert
 from envs.experts.training.episodes import Episode, ValueFunction, run
-from envs.experts.training.natural_gradient import StepSettings, Weighted, natural_step
-from envs.experts.training.planner import Planner, PlannerSettings
+from envs.experts.training.natural_gradient import Weighted, natural_step
+from envs.experts.training.planner import Planner
 from envs.experts.training.policy import GaussianPolicy, imitate
+from envs.experts.training.recipes import Recipe
 from envs.experts.training.scene import Scene
 
 PLAN_SEED, TRAIN_SEED, CHOICE_SEED = 3_000_000, 4_000_000, 5_000_000
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an expert is built.
-
-    Attributes:
-        planner: of the demonstrations. demonstrations: successful plans to begin with.
-        episodes: of one iteration. iterations: at most.
-        guide, guide_decay: weight of the demonstrations in the first step, and its decay.
-        std: of exploration at first. least_std: at last. step: of the natural gradient.
-        choose_every: iterations between two comparisons on ``choose_episodes`` fixed seeds.
-    """
-
-    planner: PlannerSettings
-    demonstrations: int = 20
-    episodes: int = 100
-    iterations: int = 400
-    guide: float = 0.1
-    guide_decay: float = 0.97
-    std: float = 0.3
-    least_std: float = 0.08
-    step: StepSettings = field(default_factory=StepSettings)
-    choose_every: int = 10
-    choose_episodes: int = 100
 
 
 def build(
@@ -62,7 +38,8 @@ def build(
 
     Args:
         task: ``door``, ``hammer``, ``pen`` or ``relocate``.
-        recipe: how. folder: of intermediate results.
+        recipe: how.
+        folder: of intermediate results.
         cpu_hours: of this build in all; improving ends when they are used up.
         report: is given one line per plan and iteration.
     """
@@ -133,10 +110,11 @@ class _Trainer:
 
     def improve(self) -> str:
         """One iteration: episodes, advantages, a natural gradient step."""
-        recipe, arrays, std = self._recipe, self._policy.arrays(), self._policy.std
+        recipe, std = self._recipe, self._policy.std
+        expert = NetworkExpert(self._policy.arrays())
         first = TRAIN_SEED + self.iteration * recipe.episodes
         episodes = [
-            run(self._scene, arrays, seed, std) for seed in range(first, first + recipe.episodes)
+            run(self._scene, expert, seed, std) for seed in range(first, first + recipe.episodes)
         ]
         kl = natural_step(self._policy, self._pairs(episodes), recipe.step)
         self.iteration += 1
@@ -151,7 +129,8 @@ class _Trainer:
         """The mean action on fixed seeds; the best iterate is kept."""
         arrays = {name: array.copy() for name, array in self._policy.arrays().items()}
         seeds = range(CHOICE_SEED, CHOICE_SEED + self._recipe.choose_episodes)
-        episodes = [run(self._scene, arrays, seed) for seed in seeds]
+        expert = NetworkExpert(arrays)
+        episodes = [run(self._scene, expert, seed) for seed in seeds]
         success, reward = _end(episodes), _reward(episodes)
         change = np.mean([np.abs(np.diff(e.actions.clip(-1, 1), axis=0)).mean() for e in episodes])
         score = success + 1e-3 * reward
@@ -161,7 +140,9 @@ class _Trainer:
                 "iteration": self.iteration, "arrays": arrays,
             }  # fmt: skip
         self._count()
-        return f"mean action: goal at the end {success:.2f}, reward {reward:.3f}, change {change:.3f}"
+        return (
+            f"mean action: goal at the end {success:.2f}, reward {reward:.3f}, change {change:.3f}"
+        )
 
     def save(self) -> None:
         """Writes everything a later call goes on from, at once or not at all."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from envs.experts.training.policy import mean_action
+from envs.experts.network import NetworkExpert
 from envs.experts.training.scene import Scene
 
 
@@ -25,13 +24,8 @@ class Episode:
     goals: NDArray[np.bool_]
 
 
-def run(
-    scene: Scene,
-    arrays: Mapping[str, NDArray[Any]],
-    seed: int,
-    std: NDArray[Any] | None = None,
-) -> Episode:
-    """The episode of ``seed`` under the network ``arrays``, with noise of ``std`` (A,) if given."""
+def run(scene: Scene, expert: NetworkExpert, seed: int, std: NDArray[Any] | None = None) -> Episode:
+    """The episode of ``seed`` of ``expert``, with noise of ``std`` (A,) if given."""
     scene.reset(seed)
     noise = np.zeros((scene.horizon, scene.action_dim))
     if std is not None:
@@ -39,7 +33,7 @@ def run(
     observations, actions, states = [], [], []
     for step in range(scene.horizon):
         observations.append(scene.observe())
-        actions.append(mean_action(arrays, observations[-1]) + noise[step])
+        actions.append(expert.output(observations[-1]) + noise[step])
         scene.step(actions[-1])
         data = scene.data
         states.append((data.qpos.copy(), data.qvel.copy(), data.sensordata.copy()))

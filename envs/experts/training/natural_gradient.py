@@ -60,7 +60,7 @@ def natural_step(policy: GaussianPolicy, pairs: Weighted, settings: StepSettings
 def _fisher_product(
     policy: GaussianPolicy, names: list[str], rows: Tensor, damping: float
 ) -> Callable[[Tensor], Tensor]:
-    """v ↦ F v. For a Gaussian F is Jᵀ Σ⁻¹ J / N for the mean and 2 for each log deviation."""
+    """The product with F: Jᵀ Σ⁻¹ J / N for the mean of a Gaussian, 2 for each log deviation."""
     values = {name: policy.get_parameter(name).detach() for name in names}
     buffers = dict(policy.named_buffers())
     network = {name: value for name, value in values.items() if name != "log_std"}
@@ -73,9 +73,8 @@ def _fisher_product(
     def product(vector: Tensor) -> Tensor:
         parts = dict(zip(names, vector.split(sizes), strict=True))
         tangent = {name: parts[name].view_as(value) for name, value in network.items()}
-        _, moved = jvp(mean, (network,), (tangent,))
-        _, back = vjp(mean, network)
-        (cotangent,) = back(moved * precision / len(rows))
+        moved = jvp(mean, (network,), (tangent,))[1]
+        (cotangent,) = vjp(mean, network)[1](moved * precision / len(rows))
         whole = [
             2 * parts[name] if name == "log_std" else cotangent[name].reshape(-1) for name in names
         ]

@@ -30,7 +30,7 @@ class PlannerSettings:
     knots: int = 6
     noise: float = 0.3
     execute: int = 2
-    temperature: float = 0.3
+    temperature: float = 0.1
     effort: float = 0.02
 
 
@@ -108,9 +108,8 @@ class Planner:
             np.repeat(scene.control(plans), PHYSICS_STEPS, axis=1),
             initial_warmstart=data.qacc_warmstart,
         )
-        states, sensors = states[:, PHYSICS_STEPS - 1 :: PHYSICS_STEPS], sensors[
-            :, PHYSICS_STEPS - 1 :: PHYSICS_STEPS
-        ]
+        last_of_step = slice(PHYSICS_STEPS - 1, None, PHYSICS_STEPS)
+        states, sensors = states[:, last_of_step], sensors[:, last_of_step]
         q, v = scene.model.nq, scene.model.nv
         signals = scene.signals_of(states[..., 1 : 1 + q], states[..., 1 + q : 1 + q + v], sensors)
         rewards = scene.reward.reward(signals)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from envs.experts.training.rewards import REWARDS, Signals
 
 PHYSICS_STEPS = 10  # of a control step: action repeat 2 times frame skip 5
-_ENVS = {name: f"AdroitHand{name.capitalize()}-v1" for name in REWARDS}
 
 
 class Scene:
@@ -27,13 +26,12 @@ class Scene:
     """
 
     def __init__(self, task: str) -> None:
-        import gymnasium
-        import gymnasium_robotics
         import mujoco
 
-        gymnasium.register_envs(gymnasium_robotics)
+        from envs.adroit import gymnasium_environment
+
         self._mujoco = mujoco
-        self._env: Any = gymnasium.make(_ENVS[task]).unwrapped
+        self._env: Any = gymnasium_environment(task)
         self.reward = REWARDS[task]
         spec = mujoco.MjSpec.from_file(self._env.fullpath)
         for signal, (kind, name) in self.reward.measured.items():

@@ -107,7 +107,9 @@ def main() -> None:
         "commit": commit,
         "machine": f"{platform.machine()}, one thread",
         "seeds": f"{FIRST_SEED} to {FIRST_SEED + chosen.seeds - 1}",
-        "versions": f"mujoco {version('mujoco')}, gymnasium-robotics {version('gymnasium-robotics')}",
+        "versions": ", ".join(
+            f"{name} {version(name)}" for name in ("mujoco", "gymnasium-robotics")
+        ),
     }
     chosen.out.with_suffix(".json").write_text(json.dumps([header, *records], indent=1) + "\n")
     chosen.out.with_suffix(".md").write_text(table(records, header))

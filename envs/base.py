@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envs.camera import OffscreenCamera
 from envs.cloud_camera import CloudCamera
+from envs.gl import require_opengl
 from envs.simulation import Simulation
 from envs.suites import VideoView
 from mfpolicy.errors import ActionError, ConfigError, ObservationError
@@ -36,6 +37,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
 
     Raises:
         ConfigError: the scene has no camera of the recipe's name, or the render mode is unknown.
+        BackendError: pictures are wanted and there is no OpenGL.
 
     Example:
         >>> import envs
@@ -55,10 +57,8 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         *,
         render_mode: str | None = None,
     ) -> None:
-        self.metadata = {
-            "render_modes": ["rgb_array"],
-            "render_fps": round(spec_task.control_rate_hz),
-        }
+        fps = round(spec_task.control_rate_hz)
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": fps}
         if render_mode not in (None, "rgb_array"):
             raise ConfigError("render_mode must be rgb_array or None", received=render_mode)
         self.render_mode = render_mode
@@ -67,7 +67,10 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         self._simulation = simulation
         self._video = video
         self._steps: int | None = None  # of this episode; None before the first reset
+        self._closed = False
         self._cloud_camera = CloudCamera(simulation.model, simulation.data, recipe)
+        if render_mode is not None:
+            require_opengl()
         self._video_camera = OffscreenCamera(
             simulation.model, video.camera, width=video.size, height=video.size, antialias=True
         )
@@ -93,13 +96,18 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         return self._cloud_camera.describe()
 
     @property
+    def renderer(self) -> str:
+        """What renders the clouds: ``egl``, ``osmesa``, ``glfw``, or ``raycast`` without OpenGL."""
+        return self._cloud_camera.renderer
+
+    @property
     def points_ms(self) -> float:
         """Milliseconds from depth image to point cloud in the last observation."""
         return self._cloud_camera.points_ms
 
     @property
     def render_ms(self) -> float:
-        """Milliseconds of OpenGL in the last observation."""
+        """Milliseconds of rendering in the last observation."""
         return self._cloud_camera.render_ms
 
     def reset(
@@ -117,7 +125,9 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
 
         Raises:
             ConfigError: an option is given, or the seed is not a whole number from 0 on.
+            ObservationError: the environment was closed.
         """
+        self._require_open()
         if options:
             raise ConfigError("reset takes no options", received=sorted(options))
         if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
@@ -147,7 +157,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
 
         Raises:
             ActionError: the action has the wrong shape, is not finite, or leaves the space, or
-                the environment was never reset.
+                the environment was never reset, or was closed.
         """
         checked = self._check_action(action)
         if self._steps is None:
@@ -164,8 +174,8 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         """The current state as the policy sees it.
 
         Raises:
-            ObservationError: no point lies in the crop box.
-            BackendError: no OpenGL backend works here.
+            ObservationError: no point lies in the crop box, or the environment was closed.
+            BackendError: the backend does not start.
         """
         self._show()
         return {
@@ -198,6 +208,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
 
         Raises:
             ConfigError: the environment was not made with ``render_mode="rgb_array"``.
+            ObservationError: the environment was closed or never reset.
         """
         if self.render_mode != "rgb_array":
             raise ConfigError(
@@ -210,12 +221,20 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         return np.rot90(image, 2).copy() if self._video.upside_down else image
 
     def close(self) -> None:
-        """Frees the OpenGL contexts and the simulation."""
+        """Frees the OpenGL contexts and the simulation, for good; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed, self._steps = True, None
         self._cloud_camera.close()
         self._video_camera.close()
         self._simulation.close()
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ObservationError("an environment must not be used after it was closed")
+
     def _show(self) -> None:
+        self._require_open()
         if self._steps is None:
             raise ObservationError("an environment must be reset before it is observed")
         self._simulation.show_goal()

@@ -1,4 +1,4 @@
-"""A camera of a MuJoCo scene: metric depth and colour images, intrinsics and pose.
+"""A camera of a MuJoCo scene rendered with OpenGL: metric depth and colour images.
 
 An `OffscreenCamera` owns its OpenGL context. It does not use ``mujoco.Renderer`` because that
 frees its context before the objects that live in it: with two renderers in a process, closing
@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import atexit
 import weakref
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.drawn_scene import DrawnScene
 from envs.gl import new_context
-from mfpolicy.errors import ConfigError, did_you_mean
+from envs.pinhole import PinholeCamera
 
 if TYPE_CHECKING:
     import mujoco
 
-_OPTICAL = np.diag([1.0, -1.0, -1.0])  # MuJoCo cameras look along -z with y up
 _ANTIALIAS_SAMPLES = 4
 
 
-class OffscreenCamera:
+class OffscreenCamera(PinholeCamera):
     """A fixed camera of a MuJoCo model with an image size and an OpenGL context of its own.
 
     The context is made by the first image, in the process that asks for it.
@@ -56,93 +57,64 @@ class OffscreenCamera:
     def __init__(
         self, model: mujoco.MjModel, name: str, *, width: int, height: int, antialias: bool = False
     ) -> None:
-        names = [model.camera(index).name for index in range(model.ncam)]
-        if name not in names:
-            raise ConfigError(
-                "camera must be one of the scene's cameras",
-                received=name,
-                remedy=did_you_mean(name, names),
-            )
-        self.model = model
-        self.camera_id = names.index(name)
-        self.width, self.height = width, height
+        super().__init__(model, name, width=width, height=height)
         self._samples = _ANTIALIAS_SAMPLES if antialias else 0
         self._canvas: _Canvas | None = None
 
-    def intrinsics(self) -> NDArray[np.float64]:
-        """(3, 3) pinhole matrix in pixels, from the camera's vertical field of view."""
-        fovy = np.deg2rad(self.model.cam_fovy[self.camera_id])
-        focal = self.height / 2 / np.tan(fovy / 2)
-        return np.array([[focal, 0, self.width / 2], [0, focal, self.height / 2], [0, 0, 1]])
-
-    def T_world_cam(self, data: mujoco.MjData) -> NDArray[np.float64]:
-        """(4, 4) transform from the optical frame (x right, y down, z forward) to the world."""
-        transform = np.eye(4)
-        transform[:3, :3] = data.cam_xmat[self.camera_id].reshape(3, 3) @ _OPTICAL
-        transform[:3, 3] = data.cam_xpos[self.camera_id]
-        return transform
-
     def depth(self, data: mujoco.MjData) -> NDArray[np.float32]:
-        """(H, W) float32, distance along the optical axis in metres; top row first.
-
-        Where a ray meets nothing, the depth is that of the far clipping plane.
-
-        Raises:
-            BackendError: no OpenGL backend works here.
-        """
-        buffer = self._open().draw(data, self.camera_id, depth=True)
-        planes, extent = self.model.vis.map, self.model.stat.extent
-        near, far = planes.znear * extent, planes.zfar * extent
+        """As `PinholeCamera.depth`."""
+        buffer = self._open().draw(data, depth=True)
+        near, far = self.clipping_planes()
         # Reversed z-buffer: 1 at the near plane, 0 at the far plane, linear in 1/depth.
         inverse = 1 / far + buffer.astype(np.float64) * (1 / near - 1 / far)
         return np.flipud(1 / inverse).astype(np.float32)
 
     def color(self, data: mujoco.MjData) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8; top row first; without shadows and reflections (3 × faster).
-
-        Raises:
-            BackendError: no OpenGL backend works here.
-        """
-        return np.flipud(self._open().draw(data, self.camera_id, depth=False)).copy()
+        """As `PinholeCamera.color`: shadows and reflections would take 3 × as long."""
+        return np.flipud(self._open().draw(data, depth=False)).copy()
 
     def close(self) -> None:
-        """Frees the OpenGL context; the next image makes a new one."""
-        if self._canvas is not None:
-            self._canvas.free()
-        self._canvas = None
+        """Frees the OpenGL context, for good; a second call does nothing."""
+        super().close()
+        canvas, self._canvas = self._canvas, None
+        if canvas is not None:
+            canvas.free()
 
     def __del__(self) -> None:
         if getattr(self, "_canvas", None) is not None:
             self.close()
 
     def _open(self) -> _Canvas:
+        self._require_open()
         if self._canvas is None:
-            self._canvas = _Canvas(self.model, self.width, self.height, samples=self._samples)
+            size = (self.width, self.height)
+            self._canvas = _Canvas(self.model, self.camera_id, *size, samples=self._samples)
         return self._canvas
 
 
 class _Canvas:
     """An OpenGL context with MuJoCo's scene and drawing resources in it."""
 
-    def __init__(self, model: mujoco.MjModel, width: int, height: int, *, samples: int) -> None:
+    def __init__(
+        self, model: mujoco.MjModel, camera_id: int, width: int, height: int, *, samples: int
+    ) -> None:
         self._gl = new_context(width, height)
         import mujoco
 
         self._mujoco = mujoco
-        self._model = model
         self._shape = (height, width)
         self._rect = mujoco.MjrRect(0, 0, width, height)
-        self._gl.make_current()
-        self._resources = self._upload(model, width, height, samples)
-        self._scene = mujoco.MjvScene(model, maxgeom=2000)
+        try:
+            self._gl.make_current()
+            self._resources = self._upload(model, width, height, samples)
+        except BaseException:
+            self._gl.free()
+            raise
+        self._scene = DrawnScene(model, camera_id)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
-            self._scene.flags[flag.value] = False
-        self._option = mujoco.MjvOption()
-        self._view = mujoco.MjvCamera()
-        self._view.type = mujoco.mjtCamera.mjCAMERA_FIXED.value
+            self._scene.content.flags[flag.value] = False
         _open_canvases.add(self)
-        # After the backend's own exit hook, hence called before it: contexts go before displays.
-        atexit.register(_free_open_canvases)
+        _free_at_exit()
 
     def _upload(
         self, model: mujoco.MjModel, width: int, height: int, samples: int
@@ -160,18 +132,14 @@ class _Canvas:
         resources.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR.value
         return resources
 
-    def draw(self, data: mujoco.MjData, camera_id: int, *, depth: bool) -> NDArray[Any]:
+    def draw(self, data: mujoco.MjData, *, depth: bool) -> NDArray[Any]:
         """The raw depth buffer (H, W) float32 or colours (H, W, 3) uint8, bottom row first."""
-        mujoco = self._mujoco
-        self._view.fixedcamid = camera_id
-        every = mujoco.mjtCatBit.mjCAT_ALL.value
-        mujoco.mjv_updateScene(
-            self._model, data, self._option, None, self._view, every, self._scene
-        )
+        mujoco, scene = self._mujoco, self._scene.content
+        self._scene.update(data)
         # Drawing for segmentation leaves out light and texture, which depth does not need.
-        self._scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT.value] = depth
+        scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT.value] = depth
         self._gl.make_current()
-        mujoco.mjr_render(self._rect, self._scene, self._resources)
+        mujoco.mjr_render(self._rect, scene, self._resources)
         shape = self._shape if depth else (*self._shape, 3)
         image = np.empty(shape, dtype=np.float32 if depth else np.uint8)
         targets = (None, image) if depth else (image, None)
@@ -187,6 +155,15 @@ class _Canvas:
 
 
 _open_canvases: weakref.WeakSet[_Canvas] = weakref.WeakSet()
+
+
+@cache
+def _free_at_exit() -> None:
+    """Called after the backend made its own exit hook, hence runs before it at the exit.
+
+    Contexts must go before the display they belong to.
+    """
+    atexit.register(_free_open_canvases)
 
 
 def _free_open_canvases() -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.camera import OffscreenCamera
+from envs.gl import RAYCAST, select_backend
+from envs.raycast import RayCamera
 from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.pointcloud import PointCloudRecipe, crop, depth_to_points, sample, to_world
 
@@ -30,7 +32,8 @@ class CloudCamera:
 
     Attributes:
         points_ms: milliseconds from depth image to point cloud in the last cloud.
-        render_ms: milliseconds of OpenGL in the last cloud, colors not counted.
+        render_ms: milliseconds of rendering in the last cloud, colors not counted.
+        renderer: what renders it: ``egl``, ``osmesa``, ``glfw`` or ``raycast``.
 
     Raises:
         ConfigError: the scene has no such camera, or it rides on a moving body, or a body that
@@ -43,7 +46,9 @@ class CloudCamera:
         import mujoco
 
         size = recipe.image_size
-        self._camera = OffscreenCamera(model, recipe.camera, width=size, height=size)
+        self.renderer = select_backend()
+        camera = RayCamera if self.renderer == RAYCAST else OffscreenCamera
+        self._camera = camera(model, recipe.camera, width=size, height=size)
         if model.cam_bodyid[self._camera.camera_id] != 0:
             raise ConfigError(
                 "the camera of a point cloud must be fixed to the world, not to a moving body",
@@ -72,7 +77,7 @@ class CloudCamera:
 
         Raises:
             ObservationError: no point lies in the crop box.
-            BackendError: no OpenGL backend works here.
+            BackendError: the backend does not start.
         """
         with self._hidden():
             depth = self._depth()
@@ -87,12 +92,12 @@ class CloudCamera:
         return points[:, :3].copy(), points[:, 3:].astype(np.uint8)
 
     def close(self) -> None:
-        """Frees the OpenGL context; the next cloud makes a new one."""
+        """Frees what renders, for good; a second call does nothing."""
         self._camera.close()
 
     @contextmanager
     def _hidden(self) -> Iterator[None]:
-        """Makes geoms invisible to OpenGL, and to rays, which look at both values."""
+        """Makes geoms invisible, to MuJoCo's own rays as well, which look at both values."""
         model, geoms = self._camera.model, self._hidden_geoms
         colors, materials = model.geom_rgba[geoms], model.geom_matid[geoms]  # copies
         model.geom_rgba[geoms, 3], model.geom_matid[geoms] = 0, -1

@@ -1,4 +1,4 @@
-"""Which OpenGL backend this process renders with: EGL or OSMesa, probed before one is bound."""
+"""What this process renders with: EGL or OSMesa, probed before one is bound, or rays."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import importlib
 import os
 import sys
+import warnings
 from functools import cache
 from typing import Any
 
@@ -15,39 +16,103 @@ BACKENDS = {"egl": "libegl1 libegl-mesa0 libgl1-mesa-dri", "osmesa": "libosmesa6
 """Headless OpenGL backends in order of preference, and the Debian packages that bring them."""
 
 
-def select_backend() -> str:
-    """Chooses the OpenGL backend of this process and announces it in ``MUJOCO_GL``.
+RAYCAST = "raycast"
+"""The backend that casts rays and needs no OpenGL; it makes clouds, but no pictures."""
 
-    A ``MUJOCO_GL`` that is already set is obeyed; otherwise EGL is preferred to OSMesa. Nothing
-    is rendered. Child processes inherit the choice.
+RENDER_VARIABLE = "MFPOLICY_RENDER"
+"""The environment variable that asks for a backend; it counts before ``MUJOCO_GL``."""
+
+_NO_GL = ("disable", "disabled", "off", "false", "0")  # values of MUJOCO_GL that MuJoCo knows
+
+
+def select_backend() -> str:
+    """Chooses the backend of this process as `choose_backend` does, and announces it.
+
+    Child processes inherit the choice, through ``MUJOCO_GL`` and ``MFPOLICY_RENDER``. Where rays
+    are cast because there is no OpenGL, a warning says so, once.
 
     Returns:
-        ``egl``, ``osmesa`` or, on request and outside Linux, ``glfw``.
+        ``egl``, ``osmesa``, ``raycast`` or, on request and outside Linux, ``glfw``.
 
     Raises:
-        BackendError: no backend works here; the message names the Debian package.
+        BackendError: the backend that was asked for does not exist or does not work here.
     """
-    requested = os.environ.get("MUJOCO_GL", "").strip().lower()
-    if requested and requested not in (*BACKENDS, "glfw"):
+    asked = _request()[1]
+    name = choose_backend()
+    if name == RAYCAST:
+        if not asked:
+            warnings.warn(f"{NO_OPENGL}. {how_to_get_gl()}", stacklevel=2)
+        os.environ[RENDER_VARIABLE] = RAYCAST
+        os.environ["MUJOCO_GL"] = "disable"  # else `import mujoco` may look for a window system
+    elif name in BACKENDS:
+        os.environ["MUJOCO_GL"] = name
+    return name
+
+
+NO_OPENGL = (
+    "neither EGL nor OSMesa works on this machine: point clouds are made by casting rays, which is "
+    "slower, and there are no pictures and videos"
+)
+
+
+def how_to_get_gl() -> str:
+    """The remedy where there is no OpenGL."""
+    return f"apt-get install {BACKENDS['egl']}, or apt-get install {BACKENDS['osmesa']}"
+
+
+def choose_backend() -> str:
+    """The backend that this process is to render with; changes nothing.
+
+    ``MFPOLICY_RENDER``, else ``MUJOCO_GL``, is obeyed where it is set. Otherwise EGL is preferred
+    to OSMesa, and rays are cast where neither works.
+
+    Raises:
+        BackendError: the backend that was asked for does not exist or does not work here.
+    """
+    variable, asked = _request()
+    if asked and asked not in (*BACKENDS, "glfw", RAYCAST):
+        known = "egl, osmesa, glfw" + (" or raycast" if variable == RENDER_VARIABLE else " or off")
         raise BackendError(
-            "MUJOCO_GL must be egl, osmesa or glfw", received=requested, remedy="unset MUJOCO_GL"
+            f"{variable} must be {known}", received=asked, remedy=f"unset {variable}"
         )
-    if requested == "glfw" or not sys.platform.startswith("linux"):
+    if asked in ("glfw", RAYCAST):
+        return asked
+    if not sys.platform.startswith("linux"):
         return "glfw"
-    for name in [requested] if requested else BACKENDS:
+    for name in [asked] if asked else BACKENDS:
         if backend_works(name):
-            os.environ["MUJOCO_GL"] = name
             return name
-    if requested:
+    if asked:
         raise BackendError(
-            "MUJOCO_GL must name an OpenGL backend that works on this machine",
-            received=requested,
-            remedy=f"apt-get install {BACKENDS[requested]}, or unset MUJOCO_GL",
+            f"{variable} must name a backend that works on this machine",
+            received=asked,
+            remedy=f"apt-get install {BACKENDS[asked]}, or unset {variable}",
         )
-    raise BackendError(
-        "rendering needs OpenGL through EGL or OSMesa, and neither works on this machine",
-        remedy=f"apt-get install {BACKENDS['egl']}, or apt-get install {BACKENDS['osmesa']}",
-    )
+    return RAYCAST
+
+
+def _request() -> tuple[str, str]:
+    """The variable that asks for a backend, and what it asks for; empty where none does."""
+    for variable in (RENDER_VARIABLE, "MUJOCO_GL"):
+        if asked := os.environ.get(variable, "").strip().lower():
+            no_gl = variable == "MUJOCO_GL" and asked in _NO_GL
+            return variable, RAYCAST if no_gl else asked
+    return "", ""
+
+
+def require_opengl() -> str:
+    """As `select_backend`, for pictures and videos, which rays do not make.
+
+    Raises:
+        BackendError: this process does without OpenGL, or what was asked for does not work.
+    """
+    backend = select_backend()
+    if backend == RAYCAST:
+        raise BackendError(
+            "pictures and videos need OpenGL, and this process makes point clouds by casting rays",
+            remedy=f"{how_to_get_gl()}; and set neither {RENDER_VARIABLE} nor MUJOCO_GL",
+        )
+    return backend
 
 
 def new_context(width: int, height: int) -> Any:
@@ -57,9 +122,9 @@ def new_context(width: int, height: int) -> Any:
     date from before the choice.
 
     Raises:
-        BackendError: no backend works here, or the chosen one does not start.
+        BackendError: OpenGL is not used or does not work here, or does not start.
     """
-    backend = select_backend()
+    backend = require_opengl()
     try:
         return importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
     except Exception as error:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from envs.camera import OffscreenCamera
-from mfpolicy.errors import ConfigError
+from envs.raycast import RayCamera
+from mfpolicy.errors import ConfigError, ObservationError
 from mfpolicy.pointcloud import depth_to_points, to_world
 
 pytestmark = pytest.mark.render
@@ -120,10 +121,20 @@ def test_cameras_do_not_disturb_one_another(
     assert np.array_equal(third.color(data), picture)
     first.close()
     assert np.array_equal(third.color(data), picture)
-    assert np.array_equal(first.depth(data), alone)  # a closed camera opens again
-    for camera in (first, third):
+    third.close()
+
+
+def test_closing_twice_is_harmless_and_use_afterwards_an_error(
+    scene: tuple[mujoco.MjModel, mujoco.MjData],
+) -> None:
+    for kind in (OffscreenCamera, RayCamera):
+        camera = kind(scene[0], "top", width=8, height=8)
+        assert camera.depth(scene[1]).shape == (8, 8)
         camera.close()
         camera.close()
+        for use in (camera.depth, camera.color):
+            with pytest.raises(ObservationError, match="after it was closed"):
+                use(scene[1])
 
 
 def test_the_model_keeps_its_settings(scene: tuple[mujoco.MjModel, mujoco.MjData]) -> None:

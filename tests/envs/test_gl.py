@@ -23,9 +23,10 @@ sys.stdout.buffer.write(env.reset(seed=3)[0]["point_cloud"].tobytes())
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restores MUJOCO_GL afterwards; starts without it."""
-    monkeypatch.setenv("MUJOCO_GL", "")
-    monkeypatch.delenv("MUJOCO_GL")
+    """Restores the variables that ask for a backend afterwards; starts without them."""
+    for variable in ("MUJOCO_GL", gl.RENDER_VARIABLE):
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *working: str) -> None:
@@ -65,10 +66,9 @@ def test_a_request_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("requested", "said"),
     [
-        ("", "libegl1 libegl-mesa0 .*libosmesa6"),
         ("egl", "Received: 'egl'. apt-get install libegl1"),
         ("osmesa", "Received: 'osmesa'. apt-get install libosmesa6"),
-        ("vulkan", "must be egl, osmesa or glfw. Received: 'vulkan'"),
+        ("vulkan", "must be egl, osmesa, glfw or off. Received: 'vulkan'"),
     ],
 )
 def test_the_missing_package_is_named(
@@ -78,6 +78,44 @@ def test_the_missing_package_is_named(
     monkeypatch.setenv("MUJOCO_GL", requested)
     with pytest.raises(BackendError, match=said):
         gl.select_backend()
+
+
+@pytest.mark.parametrize("asked", [{"MFPOLICY_RENDER": "raycast"}, {"MUJOCO_GL": "off"}])
+def test_rays_are_cast_on_request_without_a_warning(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    pretend(monkeypatch, "egl")
+    for variable, value in asked.items():
+        monkeypatch.setenv(variable, value)
+    assert gl.select_backend() == gl.RAYCAST  # a warning would be an error here
+
+
+def test_our_variable_counts_before_that_of_mujoco(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "egl", "osmesa")
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    monkeypatch.setenv(gl.RENDER_VARIABLE, "osmesa")
+    assert gl.select_backend() == os.environ["MUJOCO_GL"] == "osmesa"
+    monkeypatch.setenv(gl.RENDER_VARIABLE, "vulkan")
+    with pytest.raises(BackendError, match="MFPOLICY_RENDER must be egl, osmesa, glfw or raycast"):
+        gl.select_backend()
+
+
+def test_without_opengl_rays_are_cast_and_one_warning_names_the_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend(monkeypatch)
+    with pytest.warns(UserWarning, match="casting rays.*libegl1 libegl-mesa0 .*libosmesa6"):
+        assert gl.select_backend() == gl.RAYCAST
+    assert gl.select_backend() == gl.RAYCAST  # children, which inherit this, do not warn either
+    with pytest.raises(BackendError, match="pictures and videos need OpenGL.*libosmesa6"):
+        gl.require_opengl()
+
+
+def test_choosing_without_announcing_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    before = dict(os.environ)
+    assert gl.choose_backend() == gl.RAYCAST
+    assert dict(os.environ) == before
 
 
 def test_libegl_without_a_driver_does_not_count() -> None:

@@ -14,7 +14,7 @@ import torch
 
 from deployment.released import Released, configuration, payload
 from mfpolicy.deployment.importing import import_checkpoint
-from mfpolicy.deployment.importing.inert_pickle import Inert, read_inert
+from mfpolicy.inert import Inert, read_inert
 from mfpolicy.errors import RunError, UserError
 
 PROTO = b"\x80\x02"

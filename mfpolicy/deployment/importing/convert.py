@@ -11,7 +11,7 @@ import torch
 
 from mfpolicy.data.normalizer import ChannelNormalizer, Normalizer
 from mfpolicy.deployment.importing.dead_taps import DeadTaps
-from mfpolicy.deployment.importing.inert_pickle import Inert
+from mfpolicy.inert import Inert
 from mfpolicy.deployment.importing.reference_names import load_padded, padded_state
 from mfpolicy.deployment.importing.reference_options import FLOWPOLICY_TIME, kind_of, spec_of
 from mfpolicy.deployment.importing.saved_options import SavedOptions

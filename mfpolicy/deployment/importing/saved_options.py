@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mfpolicy.deployment.importing.inert_pickle import Inert
+from mfpolicy.inert import Inert
 from mfpolicy.errors import RunError
 
 _MAX_VALUES, _MAX_DEPTH, _MAX_HOPS = 100_000, 50, 20

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import torch
 
-from mfpolicy.deployment.importing.inert_pickle import Inert, Persistent, read_inert
+from mfpolicy.inert import Inert, Persistent, read_inert
 from mfpolicy.errors import RunError
 
 DTYPES = {

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from envs.experts.network import NetworkExpert, expert_file
 from envs.simulation import Outcome
+from mfpolicy.errors import ConfigError
 
 ACTION_REPEAT = 2
 _DROPPED_BELOW_M = 0.075
@@ -35,12 +36,14 @@ class _Task(NamedTuple):
         held_steps: steps of gymnasium-robotics that its flag must be up for to count as held, by
             the rule of Rajeswaran et al. (2018): more than these.
         may_drop: whether the episode ends when the object falls.
+        placed: what a stored state tells of bodies and sites without joints, and its size.
     """
 
     hand: slice
     goal: Callable[[Any], bool]
     held_steps: int = 25
     may_drop: bool = False
+    placed: Mapping[str, int] = {}
 
 
 def _door_is_open(env: Any) -> bool:
@@ -65,11 +68,23 @@ def _ball_is_at_target(env: Any) -> bool:
 
 
 _TASKS = {
-    "door": _Task(slice(4, -2), _door_is_open),
-    "hammer": _Task(slice(2, -7), _nail_is_in),
-    "pen": _Task(slice(0, -6), _pen_is_aligned, held_steps=20, may_drop=True),
-    "relocate": _Task(slice(6, -6), _ball_is_at_target),
+    "door": _Task(slice(4, -2), _door_is_open, placed={"door_body_pos": 3}),
+    "hammer": _Task(slice(2, -7), _nail_is_in, placed={"board_pos": 3}),
+    "pen": _Task(
+        slice(0, -6), _pen_is_aligned, held_steps=20, may_drop=True, placed={"desired_orien": 4}
+    ),
+    "relocate": _Task(slice(6, -6), _ball_is_at_target, placed={"obj_pos": 3, "target_pos": 3}),
 }
+
+
+_PLACES = {
+    "door_body_pos": ("door_body_id", "body_pos"),
+    "board_pos": ("target_body_id", "body_pos"),
+    "desired_orien": ("target_obj_body_id", "body_quat"),
+    "obj_pos": ("obj_body_id", "body_pos"),
+    "target_pos": ("target_obj_site_id", "site_pos"),
+}
+"""Where the parts of a stored state go: gymnasium-robotics' name of the id, MuJoCo's array."""
 
 
 class AdroitSimulation:
@@ -103,6 +118,33 @@ class AdroitSimulation:
         """Draws the placement of ``seed``; the hand starts where it always does."""
         self._full_state, _ = self._env.reset(seed=seed)
         self._flag_steps = 0
+
+    def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
+        """Starts an episode in a state as DAPG's recordings have it.
+
+        Args:
+            state: ``qpos``, ``qvel``, and where the task's goal or object is: ``door_body_pos``;
+                ``board_pos`` (hammer); ``desired_orien`` (pen); ``obj_pos`` and ``target_pos``
+                (relocate). More is not looked at.
+
+        Raises:
+            ConfigError: an array is missing, of another shape, or not finite.
+        """
+        sizes = {"qpos": self.model.nq, "qvel": self.model.nv, **self._task.placed}
+        values = {name: np.asarray(state.get(name, np.nan), np.float64) for name in sizes}
+        for name, size in sizes.items():
+            if values[name].shape != (size,) or not np.isfinite(values[name]).all():
+                raise ConfigError(
+                    f"a state of adroit/{self._name} must have {size} finite numbers {name}",
+                    received=values[name].shape if name in state else sorted(state),
+                    remedy="choose the task that was recorded",
+                )
+        self.reset(0)
+        for name in self._task.placed:
+            owner, attribute = _PLACES[name]
+            getattr(self.model, attribute)[getattr(self._env, owner)] = values[name]
+        self._env.set_state(values["qpos"], values["qvel"])
+        self._full_state = self._env._get_obs()
 
     def step(self, action: NDArray[np.float32]) -> Outcome:
         """One control step: 20 ms of simulated time, less if the object falls in its first half."""

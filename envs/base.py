@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -12,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from envs.camera import OffscreenCamera
 from envs.cloud_camera import CloudCamera
 from envs.gl import require_opengl
-from envs.simulation import Simulation
+from envs.simulation import Expert, Restorable, Simulation
 from envs.suites import VideoView
 from mfpolicy.errors import ActionError, ConfigError, ObservationError
 from mfpolicy.pointcloud import PointCloudRecipe
@@ -66,6 +68,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         self.recipe = recipe
         self._simulation = simulation
         self._video = video
+        self._expert: Expert | None = None  # in place of the task's own
         self._steps: int | None = None  # of this episode; None before the first reset
         self._closed = False
         self._cloud_camera = CloudCamera(simulation.model, simulation.data, recipe)
@@ -201,7 +204,48 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
 
     def expert_action(self) -> NDArray[np.float32]:
         """(A,) float32, the expert's action in the current state, within the action space."""
+        if self._expert is not None:
+            return self._expert.action(self._simulation.full_state())
         return self._simulation.expert_action()
+
+    def use_expert(self, expert: Expert, name: str) -> None:
+        """Lets ``expert`` demonstrate in place of the task's own.
+
+        Args:
+            expert: anything with an action for the simulator's own observation.
+            name: recorded in `spec_task` and so in datasets.
+
+        Raises:
+            ConfigError: it takes other observations or gives other actions than the task has.
+        """
+        sizes = (self._simulation.full_state().size, self.spec_task.action_dim)
+        if expert.sizes != sizes:
+            raise ConfigError(
+                f"an expert of {self.spec_task.name} must take {sizes[0]} observations and give "
+                f"{sizes[1]} actions",
+                received=expert.sizes,
+                remedy="choose the task that this expert was trained for",
+            )
+        self._expert = expert
+        self.spec_task = dataclasses.replace(self.spec_task, expert=name)
+
+    def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
+        """Starts an episode in a stored state of the simulator, in place of `reset`.
+
+        Args:
+            state: arrays by name, as the suite's simulator has them; its ``restore`` says which.
+
+        Raises:
+            ConfigError: the suite cannot restore states, or this is no state of the task.
+        """
+        if not isinstance(self._simulation, Restorable):
+            raise ConfigError(
+                "a suite must be able to restore states for recordings to be replayed",
+                received=self.spec_task.suite,
+                remedy="choose a task of a suite that can, for example adroit/door",
+            )
+        self._simulation.restore(state)
+        self._steps = 0
 
     def render(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, a picture for people, right side up.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,20 @@ class Outcome(NamedTuple):
     success: bool
     terminated: bool = False
     flags: Mapping[str, bool] = MappingProxyType({})
+
+
+class Expert(Protocol):
+    """Who demonstrates in place of a task's own expert.
+
+    Attributes:
+        sizes: F of the full state it is given, and A of the action it answers with.
+    """
+
+    sizes: tuple[int, int]
+
+    def action(self, full_state: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(A,) action within [-1, 1] for the simulator's own observation (F,)."""
+        ...
 
 
 class Simulation(Protocol):
@@ -69,4 +83,17 @@ class Simulation(Protocol):
 
     def close(self) -> None:
         """Frees what the simulation holds."""
+        ...
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A simulation that recordings of others can be replayed in."""
+
+    def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
+        """Starts an episode in a state that was stored, arrays by name.
+
+        Raises:
+            ConfigError: an array is missing, of another shape, or not finite.
+        """
         ...

@@ -25,12 +25,16 @@ class NetworkExpert:
     """A multilayer perceptron: normalised observation, tanh between layers, action in [-1, 1].
 
     Layer i computes h ``weight_i`` + ``bias_i``; the input is (observation - ``observation_mean``)
-    / ``observation_scale``, clipped to [-10, 10]. Everything is float32.
+    / ``observation_scale``, clipped to [-10, 10] unless told otherwise. Everything is float32.
 
     Args:
         arrays: ``weight_0`` (O, H), ``bias_0`` (H,), and so on to the last layer, whose width is
             A; ``observation_mean`` and ``observation_scale`` (O,).
         meta: where the weights come from.
+        seen_within: standard deviations that normalised observations are clipped to.
+
+    Attributes:
+        sizes: O and A.
 
     Raises:
         BackendError: an array is missing, superfluous, of another type or shape, or not finite.
@@ -44,8 +48,13 @@ class NetworkExpert:
     """
 
     def __init__(
-        self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any] | None = None
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        meta: Mapping[str, Any] | None = None,
+        *,
+        seen_within: float = _SEEN_WITHIN,
     ) -> None:
+        self._seen_within = seen_within
         self.meta = dict(meta or {})
         count = sum(name.startswith("weight_") for name in arrays)
         wanted = {f"{kind}_{layer}" for layer in range(count) for kind in ("weight", "bias")}
@@ -68,6 +77,7 @@ class NetworkExpert:
                 raise _unreadable(f"{name} of shape {array.shape}")
         if not (self._scale > 0).all():
             raise _unreadable("an observation_scale that is not positive")
+        self.sizes = (len(self._mean), width[0])
 
     @classmethod
     def load(cls, path: Path) -> NetworkExpert:
@@ -97,7 +107,7 @@ class NetworkExpert:
         """(A,) what the last layer says, not yet clipped."""
         observation = np.asarray(full_state, np.float32)
         hidden: NDArray[Any] = (observation - self._mean) / self._scale
-        hidden = np.clip(hidden, -_SEEN_WITHIN, _SEEN_WITHIN)
+        hidden = np.clip(hidden, -self._seen_within, self._seen_within)
         for layer, (weight, bias) in enumerate(self._layers):
             hidden = (np.tanh(hidden) if layer else hidden) @ weight + bias
         return hidden

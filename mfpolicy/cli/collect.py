@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from mfpolicy.cli.console import output, print_rows, progress_bar
@@ -18,6 +20,8 @@ def run(words: Sequence[str]) -> int:
         return 0
     config = compose("collect", words)
     make_env = environment_of(config)
+    if config.expert is not None:
+        make_env = functools.partial(_demonstrated_by, config.expert, make_env)
     from mfpolicy.data.collect import collect
 
     with progress_bar("collect", config.episodes, "attempts") as show:
@@ -55,3 +59,19 @@ def environment_of(config: CollectConfig) -> Callable[[], Any]:
     if config.points is not None:
         options["points"] = config.points
     return functools.partial(envs.make, config.task, **options)
+
+
+def _demonstrated_by(path: str, make_env: Callable[[], Any]) -> Any:
+    """The environment with the policy in the file at ``path`` as its expert."""
+    from envs.experts.network import NetworkExpert
+    from mfpolicy.deployment.importing.mjrl import read_mjrl_policy
+
+    policy = read_mjrl_policy(Path(path))
+    expert = NetworkExpert(policy.arrays(), seen_within=math.inf)
+    env = make_env()
+    try:
+        env.use_expert(expert, f"{policy.name} sha256:{policy.sha256}")
+    except BaseException:
+        env.close()
+        raise
+    return env

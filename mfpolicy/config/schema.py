@@ -220,13 +220,14 @@ class CollectConfig:
     episodes: int
     seed: int
     tail_steps: int | None
+    expert: str | None
     max_attempts: int | None
     store_extras: bool
     points: int | None
     suite: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        not_empty(task=self.task, out=self.out)
+        not_empty(task=self.task, out=self.out, expert=self.expert)
         at_least(1, episodes=self.episodes, points=self.points, max_attempts=self.max_attempts)
         at_least(0, seed=self.seed, tail_steps=self.tail_steps)
 

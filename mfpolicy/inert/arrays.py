@@ -56,7 +56,9 @@ def array_of(description: Any, kind: PickleKind) -> np.ndarray:
             f"{len(raw)} bytes, shape {shape}, {dtype}",
             kind,
         )
-    return np.frombuffer(bytes(raw), dtype).reshape(shape, order=order).astype(dtype.newbyteorder("="))
+    return (
+        np.frombuffer(bytes(raw), dtype).reshape(shape, order=order).astype(dtype.newbyteorder("="))
+    )
 
 
 def _parts(description: Any, kind: PickleKind) -> tuple[Any, tuple[Any, ...], Any, Any]:
@@ -80,7 +82,7 @@ def _parts(description: Any, kind: PickleKind) -> tuple[Any, tuple[Any, ...], An
 def _dtype(description: Any, kind: PickleKind) -> Any:
     import numpy as np
 
-    arguments = description.arguments if isinstance(description, Inert) else ()
+    arguments: tuple[Any, ...] = description.arguments if isinstance(description, Inert) else ()
     state = description.state if isinstance(description, Inert) else None
     order = state[1] if isinstance(state, tuple) and len(state) > 1 else "|"
     known = bool(arguments) and description.reference == "numpy.dtype"

@@ -14,8 +14,8 @@ import torch
 
 from deployment.released import Released, configuration, payload
 from mfpolicy.deployment.importing import import_checkpoint
-from mfpolicy.inert import Inert, read_inert
 from mfpolicy.errors import RunError, UserError
+from mfpolicy.inert import Inert, read_inert
 
 PROTO = b"\x80\x02"
 

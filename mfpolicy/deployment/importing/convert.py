@@ -11,12 +11,12 @@ import torch
 
 from mfpolicy.data.normalizer import ChannelNormalizer, Normalizer
 from mfpolicy.deployment.importing.dead_taps import DeadTaps
-from mfpolicy.inert import Inert
 from mfpolicy.deployment.importing.reference_names import load_padded, padded_state
 from mfpolicy.deployment.importing.reference_options import FLOWPOLICY_TIME, kind_of, spec_of
 from mfpolicy.deployment.importing.saved_options import SavedOptions
 from mfpolicy.deployment.importing.torch_file import TorchFile, open_torch_file
 from mfpolicy.errors import ConfigError, RunError
+from mfpolicy.inert import Inert
 from mfpolicy.networks import UNet1D
 from mfpolicy.policy import Policy, PolicySpec
 from mfpolicy.policy.files import DRAWING_WEIGHTS

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mfpolicy.inert import Inert
 from mfpolicy.errors import RunError
+from mfpolicy.inert import Inert
 
 _MAX_VALUES, _MAX_DEPTH, _MAX_HOPS = 100_000, 50, 20
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import zipfile
@@ -13,8 +14,8 @@ from typing import IO, Any
 
 import torch
 
-from mfpolicy.inert import Inert, Persistent, read_inert
 from mfpolicy.errors import RunError
+from mfpolicy.inert import Inert, Persistent, read_inert
 
 DTYPES = {
     "Float": torch.float32,
@@ -28,6 +29,9 @@ DTYPES = {
     "Byte": torch.uint8,
     "Bool": torch.bool,
 }
+LOADED = "torch.storage._load_from_bytes"
+"""What a plain pickle would call on the bytes of a storage."""
+
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _MAX_RANK = 16
 
@@ -76,6 +80,25 @@ class TorchFile:
         return found
 
 
+def tensor_with_storage(description: Any) -> torch.Tensor:
+    """Reads a tensor of a plain pickle, whose storage lies in it as a file of ``torch.save``.
+
+    Raises:
+        RunError: ``description`` is no such tensor, or its storage is damaged.
+    """
+    description = _unwrapped(description)
+    storage = _view_of(description)[0]
+    raw = storage.arguments[0] if _calls(storage, LOADED) and storage.arguments else None
+    if not isinstance(raw, bytes):
+        raise _damaged("a tensor must carry its storage", type(raw).__name__)
+    try:
+        file = _from_legacy(io.BytesIO(raw), "the storage of a tensor", len(raw))
+        parts = (file.content, *description.arguments[1:])
+        return file.tensor(Inert(description.reference, parts))
+    except (EOFError, struct.error) as error:
+        raise _damaged("the storage of a tensor must be whole", str(error)) from error
+
+
 @contextmanager
 def open_torch_file(path: Path) -> Iterator[TorchFile]:
     """Opens a file of ``torch.save``, in today's zip container or the one before PyTorch 1.6.
@@ -93,7 +116,7 @@ def open_torch_file(path: Path) -> Iterator[TorchFile]:
                 with zipfile.ZipFile(file) as archive:
                     yield _from_zip(archive, path)
             else:
-                yield _from_legacy(file, path)
+                yield _from_legacy(file, str(path), path.stat().st_size)
     except (zipfile.BadZipFile, OSError, EOFError, struct.error, NotImplementedError) as error:
         raise _damaged(f"{path} must be a whole file of torch.save", str(error)) from error
 
@@ -120,14 +143,14 @@ def _from_zip(archive: zipfile.ZipFile, path: Path) -> TorchFile:
     return TorchFile(content, read, _budget=4 * path.stat().st_size)
 
 
-def _from_legacy(file: IO[bytes], path: Path) -> TorchFile:
+def _from_legacy(file: IO[bytes], name: str, length: int) -> TorchFile:
     try:
         magic = read_inert(file)
     except RunError:
         magic = None
     if magic != _LEGACY_MAGIC:
         raise RunError(
-            f"{path} must be a checkpoint that torch.save wrote",
+            f"{name} must be a checkpoint that torch.save wrote",
             received="another kind of file",
             remedy="give the .ckpt file of the training script",
         )
@@ -136,7 +159,7 @@ def _from_legacy(file: IO[bytes], path: Path) -> TorchFile:
         raise _damaged("a checkpoint must be written in little-endian order", system)
     content, keys, start = read_inert(file), read_inert(file), file.tell()
     if not isinstance(keys, list) or len(set(map(str, keys))) != len(keys):
-        raise _damaged(f"{path} must list its storages", type(keys).__name__)
+        raise _damaged(f"{name} must list its storages", type(keys).__name__)
     sizes = {
         str(found.identity[2]): _storage_of(found)[0].itemsize for found in _persistent(content)
     }
@@ -144,18 +167,18 @@ def _from_legacy(file: IO[bytes], path: Path) -> TorchFile:
     for key in map(str, keys):
         file.seek(start)
         size = struct.unpack("<q", file.read(8))[0] * sizes.get(key, 1)
-        if size < 0 or start + 8 + size > path.stat().st_size:
-            raise _damaged(f"{path} must be whole", f"storage {key} of {size} bytes")
+        if size < 0 or start + 8 + size > length:
+            raise _damaged(f"{name} must be whole", f"storage {key} of {size} bytes")
         places[key] = (start + 8, size)
         start += 8 + size
 
     def read(key: str, _size: int) -> bytes:
         if key not in places:
-            raise _damaged(f"{path} must hold every storage it names", key)
+            raise _damaged(f"{name} must hold every storage it names", key)
         file.seek(places[key][0])
         return file.read(places[key][1])
 
-    return TorchFile(content, read, _budget=4 * path.stat().st_size)
+    return TorchFile(content, read, _budget=4 * length)
 
 
 def _persistent(content: Any) -> Iterator[Persistent]:

@@ -79,13 +79,13 @@ class CloudCamera:
             ObservationError: no point lies in the crop box.
             BackendError: the backend does not start.
         """
-        with self._hidden():
+        with self.hidden():
             depth = self._depth()
         return self._points(depth, None)
 
     def colored_cloud(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """The points of `cloud`, and the color (P, 3) of each."""
-        with self._hidden():
+        with self.hidden():
             colors = self._camera.color(self._data).reshape(-1, 3)
             depth = self._depth()
         points = self._points(depth, colors)
@@ -96,8 +96,8 @@ class CloudCamera:
         self._camera.close()
 
     @contextmanager
-    def _hidden(self) -> Iterator[None]:
-        """Makes geoms invisible, to MuJoCo's own rays as well, which look at both values."""
+    def hidden(self) -> Iterator[None]:
+        """Makes the recipe's hidden bodies invisible, to MuJoCo's own rays as well."""
         model, geoms = self._camera.model, self._hidden_geoms
         colors, materials = model.geom_rgba[geoms], model.geom_matid[geoms]  # copies
         model.geom_rgba[geoms, 3], model.geom_matid[geoms] = 0, -1

@@ -19,7 +19,7 @@ usage: mfpolicy tasks [SUITE] [difficulty=…] [set=…] [--json]
 tasks: every task with its suite, difficulty, dimensions and expert
 
   suite=…         only the tasks of this suite; may be written bare
-  difficulty=…    only easy, medium, hard or very_hard tasks
+  difficulty=…    only easy, medium, hard, very_hard or adroit tasks
   set=…           only the tasks of a published comparison, for example mp1_37
   --json          the tasks as a list of objects
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import envs
+from benchmarks.adroit_crop import dp3_mask
 from envs.adroit import AdroitSimulation
 from envs.camera import OffscreenCamera
 from envs.suites import load_suite
@@ -158,20 +159,6 @@ def test_nail_and_ball_need_to_be_within_their_distance(offset_m: float) -> None
     ball.close()
 
 
-def dp3_cloud(task: str, depth_m: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    """(N, 3) and DP3's crop of them: its own frame and box, on our rays."""
-    flip = np.float32([1, -1, -1])
-    if task == "pen":  # world axes, origin in the camera
-        tilt = np.deg2rad(45)
-        c, s = np.cos(tilt), np.sin(tilt)
-        rotation, shift, floor = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]), 0.0, -0.79
-    else:  # axes of the camera, one metre up
-        rotation, shift, floor = np.eye(3), 1.0, {"door": -0.499, "hammer": -0.099}[task]
-    points = depth_to_points(depth_m, intrinsics) * flip @ np.float32(rotation.T)
-    points[:, 2] += shift
-    return crop(points, (-10, -10, floor), (10, 10, 10))
-
-
 @pytest.mark.render
 @pytest.mark.parametrize(("task", "count"), [("door", 1668), ("hammer", 452), ("pen", 671)])
 def test_the_crop_keeps_the_points_that_dp3s_keeps(task: str, count: int) -> None:
@@ -187,7 +174,7 @@ def test_the_crop_keeps_the_points_that_dp3s_keeps(task: str, count: int) -> Non
             depth_to_points(depth_m, camera.intrinsics()), camera.T_world_cam(simulation.data)
         )
         ours = crop(world, recipe.crop_min, recipe.crop_max)
-        theirs = dp3_cloud(task, depth_m, camera.intrinsics())
+        theirs = dp3_mask(task, depth_m, camera.intrinsics())
         assert (ours != theirs).sum() <= 2  # at the plane, to float32
         counts.append(int(ours.sum()))
     assert 0.8 * count < np.median(counts) < 1.2 * count

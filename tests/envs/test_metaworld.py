@@ -105,7 +105,7 @@ def test_crop_loses_nothing_of_dp3_but_the_table(task: str) -> None:
 @pytest.mark.render
 def test_dp3_keeps_the_scene_and_drops_floor_and_sky() -> None:
     """The other side of the comparison is itself right: its mask is a box turned by 129.5°."""
-    recipe = load_suite("metaworld").recipe
+    recipe = load_suite("metaworld").recipes["metaworld/drawer-open"]
     simulation = envs.open_simulation("metaworld/drawer-open")
     camera = OffscreenCamera(simulation.model, recipe.camera, width=128, height=128)
     simulation.model.cam_pos[camera.camera_id] = recipe.camera_position

@@ -132,7 +132,9 @@ def test_rays_differ_from_opengl_at_edges_only(rendered, task: str) -> None:
     near = drawn["depth"] < NEAR_M
     off = np.abs(drawn["depth"] - cast["depth"])
     assert near.sum() > 300
-    assert np.median(off[near]) < 1e-5
+    # OpenGL draws a sphere or capsule as a polyhedron of 28 slices, inside the true one by up to
+    # r (1 - cos(pi / 28)): 0.3 mm at the forearm's 5 cm, which fills the view of adroit/relocate.
+    assert np.median(off[near]) < 0.05 * (1 - np.cos(np.pi / 28))
     differs = near & (off > 5e-3)
     assert differs.sum() < 0.005 * near.sum()
     # A pixel differs if an edge passes through it: a neighbor shows what lies beyond the edge.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
+from envs.gl import select_backend
 from envs.suites import load_suite, suite_names, suite_of
 from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.types import TaskSpec
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from envs.simulation import Simulation
     from mfpolicy.pointcloud import PointCloudRecipe
 
-__all__ = ["make", "open_simulation", "spec", "task_set", "tasks"]
+__all__ = ["make", "open_simulation", "select_backend", "spec", "task_set", "tasks"]
 
 
 def make(
@@ -57,7 +58,6 @@ def make(
     suite = suite_of(task)
     spec_task, recipe = suite.with_options(suite.tasks[task], options, recipe)
     from envs.base import PointCloudEnv
-    from envs.gl import select_backend
 
     # Before the simulator is imported: MuJoCo fixes its backend when it is.
     select_backend()

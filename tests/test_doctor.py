@@ -13,7 +13,13 @@ import pytest
 
 from mfpolicy import cli
 from mfpolicy.doctor import Check
-from mfpolicy.doctor.hardware import check_disk, check_rendering, check_torch, probe_backend
+from mfpolicy.doctor.hardware import (
+    check_choice,
+    check_disk,
+    check_rendering,
+    check_torch,
+    probe_backend,
+)
 from mfpolicy.doctor.software import (
     check_import_name,
     check_packages,
@@ -37,6 +43,17 @@ def install(tmp_path, monkeypatch):
         (folder / "METADATA").write_text("\n".join(lines) + "\n")
 
     return put
+
+
+@pytest.fixture
+def asks_for(monkeypatch):
+    """Returns a function that sets the variables that ask for a backend, and no others."""
+
+    def ask(**variables):
+        for name in ("MFPOLICY_RENDER", "MUJOCO_GL"):
+            monkeypatch.setenv(name, variables.get(name, ""))
+
+    return ask
 
 
 @pytest.fixture
@@ -114,19 +131,40 @@ def test_a_foreign_package_of_our_name_stops_a_command_with_one_message(tmp_path
 
 
 @pytest.mark.render
-def test_some_backend_renders_here_and_the_others_are_optional():
-    checks = check_rendering()
-    assert {check.status for check in checks} <= {"ok", "optional"}
-    assert any(check.status == "ok" and "ms a frame" in check.detail for check in checks)
+def test_some_backend_renders_here_and_the_others_are_optional(asks_for):
+    asks_for()
+    checks = {check.name: check for check in check_rendering()}
+    assert {check.status for check in checks.values()} <= {"ok", "optional"}
+    assert "ms a 128-px frame" in checks["rendering (raycast)"].detail
+    chosen = checks["rendering"].detail.partition(" ")[0]
+    assert chosen in ("egl", "osmesa", "glfw")
+    assert checks[f"rendering ({chosen})"].status == "ok"
 
 
-def test_where_no_backend_renders_each_is_missing_and_has_a_remedy(monkeypatch):
+def test_where_no_opengl_renders_rays_do_and_a_warning_has_the_remedy(monkeypatch, asks_for):
+    asks_for(MFPOLICY_RENDER="raycast")
     broken = {platform.system(): ("no-such-backend",)}
     monkeypatch.setattr("mfpolicy.doctor.hardware.GL_BACKENDS", broken)
-    (check,) = check_rendering()
+    opengl, rays, choice = check_rendering()
+    assert (opengl.status, rays.status, choice.status) == ("warning", "ok", "warning")
+    assert "no-such-backend" in opengl.detail
+    assert "no pictures" in choice.detail
+    assert "libegl1" in choice.remedy
+
+
+def test_where_nothing_renders_each_is_missing_and_has_a_remedy(monkeypatch, asks_for):
+    asks_for(MFPOLICY_RENDER="raycast")
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    checks = check_rendering()
+    assert {check.status for check in checks} == {"missing"}
+    assert all(check.remedy for check in checks)
+
+
+def test_a_backend_that_was_asked_for_in_vain_is_missing_with_its_remedy(asks_for):
+    asks_for(MUJOCO_GL="vulkan")
+    check = check_choice([])
     assert check.status == "missing"
-    assert "no-such-backend" in check.detail
-    assert check.remedy
+    assert "unset MUJOCO_GL" in check.remedy
 
 
 def test_the_remedy_for_a_broken_backend_names_debian_packages(monkeypatch):

@@ -82,6 +82,7 @@ def environment_of(config: EvalConfig) -> Callable[..., Any]:
     Raises:
         RunError: the run holds no policy, or does not say its task and none is given.
         TaskError: no suite has the task.
+        BackendError: the renderer that was asked for does not work here.
     """
     from mfpolicy.policy import read_spec
 
@@ -95,6 +96,7 @@ def environment_of(config: EvalConfig) -> Callable[..., Any]:
         )
     envs = simulators()
     envs.spec(task)
+    envs.select_backend()  # here, so that the workers inherit it and only one process warns
     if spec.recipe is None:
         return functools.partial(envs.make, task, points=spec.points)
     return functools.partial(envs.make, task, recipe=PointCloudRecipe.from_dict(spec.recipe))

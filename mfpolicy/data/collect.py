@@ -16,6 +16,9 @@ from mfpolicy.data.writer import DatasetWriter
 from mfpolicy.errors import ConfigError, DataError
 from mfpolicy.types import DemonstrationRule
 
+RAYCAST = "raycast"
+"""The renderer whose clouds differ from those of the others."""
+
 
 @dataclass(frozen=True)
 class CollectProgress:
@@ -106,7 +109,7 @@ def collect(
         rule = env.spec_task.demonstration
         if tail_steps is not None:
             rule = replace(rule, tail_steps=tail_steps)
-        settings = _settings(seed, rule, store_extras=store_extras)
+        settings = _settings(seed, rule, env.renderer, store_extras=store_extras)
         with DatasetWriter.open(out, _spec(env)) as writer:
             failed = _failed_seeds(writer, settings, episodes)
             while writer.episode_count < episodes:
@@ -143,7 +146,9 @@ def _check_at_least(least: int, **values: int) -> None:
             raise ConfigError(f"{name} must be at least {least}", received=value)
 
 
-def _settings(seed: int, rule: DemonstrationRule, *, store_extras: bool) -> dict[str, Any]:
+def _settings(
+    seed: int, rule: DemonstrationRule, renderer: str, *, store_extras: bool
+) -> dict[str, Any]:
     """What a continued collection must repeat; without what earlier versions did not know."""
     default = DemonstrationRule(rule.tail_steps)
     kept_if = {"goal_steps": rule.goal_steps, "success_at_end": rule.success_at_end}
@@ -152,6 +157,8 @@ def _settings(seed: int, rule: DemonstrationRule, *, store_extras: bool) -> dict
         "tail_steps": rule.tail_steps,
         "store_extras": store_extras,
         **({} if rule == default else kept_if),
+        # The OpenGL backends see the same, bit for bit; rays see edges differently.
+        **({"renderer": renderer} if renderer == RAYCAST else {}),
     }
 
 
@@ -166,6 +173,7 @@ def _spec(env: DemonstrationEnv) -> DatasetSpec:
         state_dim=task.state_dim,
         action_dim=task.action_dim,
         points=env.recipe.points,
+        extra={"renderer": env.renderer},
     )
 
 
@@ -175,7 +183,7 @@ def _failed_seeds(writer: DatasetWriter, settings: dict[str, Any], episodes: int
     if not journal and writer.episode_count == 0:
         return []
     failed = journal.get("failed_seeds")
-    there = {name: journal.get(name) for name in settings}
+    there = {name: value for name, value in journal.items() if name != "failed_seeds"}
     if there != settings or not isinstance(failed, list):
         raise DataError(
             f"a collection can only be continued with its own settings, {there} in {writer.path}",

@@ -23,6 +23,8 @@ class DemonstrationEnv(Protocol):
     def recipe(self) -> PointCloudRecipe: ...  # noqa: D102
     @property
     def camera(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def renderer(self) -> str: ...  # noqa: D102
 
     def reset(self, *, seed: int) -> object:
         """Starts the episode of ``seed``, entirely determined by it."""

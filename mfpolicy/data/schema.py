@@ -50,8 +50,9 @@ class DatasetSpec:
         recipe: how the point clouds were made.
         camera: intrinsics, extrinsics and image size, JSON-able.
         state_dim: S. action_dim: A. points: P.
-        extra: further JSON-able notes; the versions of the packages that shape the data are
-            added under ``packages`` by the writer.
+        extra: further JSON-able notes: ``renderer``, what rendered the clouds of a simulation
+            (earlier datasets do not say so: they were rendered with OpenGL). The versions of
+            the packages that shape the data are added under ``packages`` by the writer.
 
     Raises:
         DataError: a dimension is below 1, or a note cannot be written as JSON.

@@ -8,38 +8,74 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mfpolicy.doctor.check import Check
+from mfpolicy.errors import UserError
 
-GL_BACKENDS = {"Linux": ("egl", "osmesa"), "Darwin": ("cgl",), "Windows": ("wgl",)}
+GL_BACKENDS = {"Linux": ("egl", "osmesa")}
+OTHER_GL = ("glfw",)
+RAYCAST = "raycast"
 PROBE_TIMEOUT_S = 60.0
 LOW_DISK_GB, NO_DISK_GB = 5.0, 0.5
 
 
 def check_rendering() -> list[Check]:
-    """Renders with every GL backend of this system; one that works is enough."""
-    backends = GL_BACKENDS.get(platform.system(), ("glfw",))
-    checks = [probe_backend(backend) for backend in backends]
-    works = any(check.status == "ok" for check in checks)
-    failed = "optional" if works else "missing"
-    return [c if c.status == "ok" else replace(c, status=failed) for c in checks]
+    """Renders with every backend of this system, and says which one is used.
+
+    One OpenGL backend is enough; without any, clouds are made by casting rays, and there are no
+    pictures; without that, nothing is rendered.
+    """
+    opengl = [probe_backend(name) for name in GL_BACKENDS.get(platform.system(), OTHER_GL)]
+    rays = probe_backend(RAYCAST)
+    if any(check.status == "ok" for check in opengl):
+        failed = "optional"
+    else:
+        failed = "warning" if rays.status == "ok" else "missing"
+    checks = [c if c.status == "ok" else replace(c, status=failed) for c in (*opengl, rays)]
+    return [*checks, check_choice(checks)]
+
+
+def check_choice(probed: Sequence[Check]) -> Check:
+    """The backend that commands use here, and whether it was among those that render."""
+    name = "rendering"
+    try:
+        from envs.gl import RENDER_VARIABLE, choose_backend
+
+        chosen = choose_backend()
+    except UserError as error:
+        return Check(name, "missing", f"{error.rule}. Received: {error.received}", error.remedy)
+    except ImportError as error:  # another package of this name; check_import_name says so
+        return Check(name, "missing", str(error), "see the check of import envs")
+    used = f"{chosen} is used; {RENDER_VARIABLE}=egl, osmesa or raycast asks for another"
+    (found,) = [check for check in probed if check.name == _title(chosen)] or [None]
+    if found is None or found.status != "ok":
+        working = [c.name.partition("(")[2][:-1] for c in probed if c.status == "ok"]
+        remedy = f"set {RENDER_VARIABLE}={working[0]}" if working else _how_to_get(chosen)
+        return Check(name, "missing", f"{chosen} is used, and does not render", remedy)
+    if chosen == RAYCAST:
+        detail = f"{used}. Clouds are slower, and there are no pictures and videos"
+        return Check(name, "warning", detail, _how_to_get("egl"))
+    return Check(name, "ok", used)
 
 
 def probe_backend(backend: str, *, timeout_s: float = PROBE_TIMEOUT_S) -> Check:
     """Renders a known scene with ``backend`` in a process of its own, so that none can hang us."""
-    name = f"rendering ({backend})"
+    name = _title(backend)
     remedy = _how_to_get(backend)
-    environment = {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
+    environment = {"MFPOLICY_RENDER": backend}
+    if backend in ("egl", "osmesa"):
+        environment["PYOPENGL_PLATFORM"] = backend
     output, failure = _run_python("-m", "mfpolicy.doctor.gl_probe", timeout_s, environment)
     if failure:
         return Check(name, "warning", f"does not render: {failure}", remedy)
     found = json.loads(output.splitlines()[-1])
     if abs(found["depth_m"] - found["distance_m"]) > 0.01:
         detail = f"a ball at {found['distance_m']} m appears at {found['depth_m']:.3f} m"
-        return Check(name, "warning", detail, "use the other backend: set MUJOCO_GL")
-    return Check(name, "ok", f"{found['frame_ms']:.1f} ms a frame on {found['device']}")
+        return Check(name, "warning", detail, "use another backend: set MFPOLICY_RENDER")
+    return Check(name, "ok", f"{found['frame_ms']:.1f} ms a 128-px frame, {found['device']}")
 
 
 def check_open3d() -> Check:
@@ -95,7 +131,13 @@ def _try_device(device: str, detail: str) -> Check:
     return Check(f"compute ({device})", status, f"{detail}: {reason}", remedy)
 
 
+def _title(backend: str) -> str:
+    return f"rendering ({backend})"
+
+
 def _how_to_get(backend: str) -> str:
+    if backend == RAYCAST:
+        return "reinstall mujoco and numba"
     try:
         from envs.gl import BACKENDS
     except ImportError:  # another package of this name; check_import_name says so

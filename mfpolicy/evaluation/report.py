@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mfpolicy.errors import BackendError
 from mfpolicy.evaluation.model_card import write_model_card
 from mfpolicy.evaluation.pictures import draw_learning_curve
 from mfpolicy.evaluation.run_folder import read_metrics
@@ -27,7 +29,8 @@ def illustrate(
 ) -> None:
     """Makes everything that can be looked at: learning curve, videos, cloud, model card.
 
-    The model card comes even if a replay fails, because the results stand without a video.
+    The model card comes even if a replay fails, because the results stand without a video. Where
+    nothing renders pictures, a warning says so in place of the videos.
 
     Raises:
         RunError: a replay did not take the course that was recorded.
@@ -37,6 +40,8 @@ def illustrate(
     try:
         if videos:
             record_videos(summary, results, make_env)
+    except BackendError as error:
+        warnings.warn(f"the results are complete, but without videos: {error}", stacklevel=3)
     finally:
         write_model_card(run)
 
@@ -62,6 +67,7 @@ def record_videos(
 
     Raises:
         RunError: a replay did not take the course that was recorded.
+        BackendError: this machine renders no pictures.
     """
     folder, cloud = Path(summary.run) / "videos", summary.folder / CLOUD
     replays = []

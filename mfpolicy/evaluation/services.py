@@ -21,6 +21,9 @@ from mfpolicy.types import EpisodeResult
 
 PLAIN_EXECUTION: Mapping[str, Any] = {"name": "receding_horizon"}
 
+RAYCAST = "raycast"
+"""The renderer whose clouds differ a little from those of the others; see ``envs/README.md``."""
+
 MakeEnv = Callable[..., Any]
 """Builds an environment; takes ``render_mode="rgb_array"`` where a video is wanted."""
 
@@ -84,6 +87,8 @@ class EpisodeService:
             "nfe": self.steps,
             "recipe": self.env.recipe.to_dict() if self.env.recipe else None,
         }
+        if getattr(self.env, "renderer", None) == RAYCAST:  # records without it are of OpenGL
+            self.facts["renderer"] = RAYCAST
         if noise_scale != 1:  # records without it are those of the noise as it is
             self.facts["noise_scale"] = noise_scale
         if guidance_scale is not None:

@@ -105,6 +105,7 @@ class ToyEnv:
 
     recipe = RECIPE
     camera = CAMERA
+    renderer = "egl"
     spec_task = TaskSpec("toy/reach", "toy", "easy", STATE, ACTION, 40, 20.0, "scripted")
 
     def __init__(self, *, fails=lambda seed: False, interrupt_after: int | None = None):

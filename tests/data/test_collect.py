@@ -33,6 +33,7 @@ def test_a_collection_has_the_successes_in_order_of_their_seeds(tmp_path, toy_en
     assert (dataset.spec.task, dataset.spec.expert, dataset.spec.control_rate_hz) == (
         "toy/reach", "scripted", 20.0,
     )  # fmt: skip
+    assert dataset.spec.extra["renderer"] == "egl"
     assert dataset.spec.recipe == toy_env.recipe
     assert dataset.spec.camera == toy_env.camera
 
@@ -195,6 +196,7 @@ def test_other_settings_on_the_same_path_are_refused(tmp_path, toy_env, options,
          "'toy/reach' there, 'toy/push' now"),
         ({"recipe": PointCloudRecipe("top", (0, 0, 9), 32, (-1, -1, 0), (1, 1, 1), points=12)},
          "recipe"),
+        ({"renderer": "raycast"}, "own settings.*'renderer': 'raycast'"),
     ],
 )  # fmt: skip
 def test_another_task_or_recipe_on_the_same_path_is_refused(tmp_path, toy_env, attributes, told):

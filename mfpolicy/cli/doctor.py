@@ -17,7 +17,7 @@ doctor: what this machine can and cannot do, and the remedy
 
   --json    the findings as a list of objects: name, status, detail, remedy
 
-It renders with each GL backend, computes on each device, and compares the installed packages
+It renders with each backend, computes on each device, and compares the installed packages
 with the versions that were measured. The exit code is 1 if something essential is missing.
 
 example:

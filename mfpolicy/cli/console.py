@@ -21,12 +21,14 @@ def output() -> Console:
 
 
 @contextmanager
-def progress_bar(label: str, total: int, noun: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(label: str, total: int | None, noun: str) -> Iterator[Callable[..., None]]:
     """A bar on a terminal's stderr, silent elsewhere; call it with what is done and a count.
+
+    A third argument is the total, where that is known only later.
 
     Args:
         label: what is going on.
-        total: what is to be done.
+        total: what is to be done; None where that is not known yet.
         noun: what the count counts.
     """
     from rich.console import Console
@@ -43,7 +45,9 @@ def progress_bar(label: str, total: int, noun: str) -> Iterator[Callable[[int, i
     ]
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=total, count=0)
-        yield lambda done, count: bar.update(task, completed=done, count=count)
+        yield lambda done, count, total=None: bar.update(
+            task, completed=done, count=count, total=total
+        )
 
 
 def print_rows(console: Console, rows: Sequence[tuple[str, str]]) -> None:

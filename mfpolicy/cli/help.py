@@ -19,11 +19,14 @@ def wants_help(words: Sequence[str]) -> bool:
     return any(word in HELP_WORDS for word in words)
 
 
-def answers_itself(verb: str, words: Sequence[str]) -> bool:
-    """Prints the help or the configuration if a word asks for it; says whether one did."""
+def answers_itself(verb: str, words: Sequence[str], *, what: str = "") -> bool:
+    """Prints the help or the configuration if a word asks for it; says whether one did.
+
+    ``what`` says what the verb does, where it is not in the list of verbs.
+    """
     rest = [word for word in words if word not in (*HELP_WORDS, SHOW_CONFIG)]
     if wants_help(words):
-        print_help(verb, rest)
+        print_help(verb, rest, what=what)
         return True
     if SHOW_CONFIG in words:
         print(resolved_yaml(verb, rest), end="")
@@ -31,17 +34,18 @@ def answers_itself(verb: str, words: Sequence[str]) -> bool:
     return False
 
 
-def print_help(verb: str, words: Sequence[str], *, note: str = "") -> None:
+def print_help(verb: str, words: Sequence[str], *, note: str = "", what: str = "") -> None:
     """Prints the options of ``verb``; the overrides among the words show as defaults.
 
     Args:
         verb: as the command line has it.
         words: overrides.
+        what: what it does; empty where that is in the list of verbs.
         note: what else there is to know, before the example.
     """
     options = [option for option in describe(verb, words) if _is_changeable(option)]
     positional = f" {POSITIONAL[verb].upper()}" if verb in POSITIONAL else ""
-    print(f"usage: mfpolicy {verb}{positional} [key=value …]\n\n{verb}: {VERBS[verb]}\n")
+    print(f"usage: mfpolicy {verb}{positional} [key=value …]\n\n{verb}: {what or VERBS[verb]}\n")
     mandatory = [option for option in options if not option.default]
     if mandatory:
         print("needed:")

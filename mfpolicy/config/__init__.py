@@ -3,6 +3,7 @@
 from mfpolicy.config.bench import BenchConfig
 from mfpolicy.config.composition import compose, compose_preset, resolved_yaml
 from mfpolicy.config.convert import from_mapping, to_mapping
+from mfpolicy.config.converting import DataConvertConfig
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.grid import Cell, Sweep, compose_sweep
 from mfpolicy.config.importing import ImportConfig
@@ -24,6 +25,7 @@ __all__ = [
     "Cell",
     "CollectConfig",
     "EvalConfig",
+    "DataConvertConfig",
     "ExportConfig",
     "ImportConfig",
     "LoggingConfig",

@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 
 from mfpolicy.config.bench import BenchConfig
 from mfpolicy.config.convert import from_mapping, leaves
+from mfpolicy.config.converting import DataConvertConfig
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.importing import ImportConfig
 from mfpolicy.config.overrides import Override, parse
@@ -22,7 +23,7 @@ from mfpolicy.config.schema import (
 )
 from mfpolicy.config.serving import ServeConfig
 from mfpolicy.config.values import parsed
-from mfpolicy.config.verbs import EXAMPLES, POSITIONAL, SCHEMAS
+from mfpolicy.config.verbs import EXAMPLES, POSITIONAL, SCHEMAS, config_name
 from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.paths import config_dir
 
@@ -43,6 +44,8 @@ def compose(verb: Literal["serve"], words: Sequence[str]) -> ServeConfig: ...
 def compose(verb: Literal["export"], words: Sequence[str]) -> ExportConfig: ...
 @overload
 def compose(verb: Literal["bench"], words: Sequence[str]) -> BenchConfig: ...
+@overload
+def compose(verb: Literal["data convert"], words: Sequence[str]) -> DataConvertConfig: ...
 def compose(verb: str, words: Sequence[str]) -> Any:
     """Composes the configuration of ``verb`` and checks it against its schema.
 
@@ -131,7 +134,9 @@ def group_choices(verb: str) -> dict[str, list[str]]:
     """The groups that a user of ``verb`` can choose from, and the names in each."""
     import yaml
 
-    primary = yaml.safe_load((config_dir() / f"{verb}.yaml").read_text(encoding="utf-8"))
+    primary = yaml.safe_load(
+        (config_dir() / f"{config_name(verb)}.yaml").read_text(encoding="utf-8")
+    )
     entries = [entry for entry in primary.get("defaults", []) if isinstance(entry, dict)]
     groups = sorted(group for entry in entries for group in entry if group != "suite")
     return {
@@ -158,7 +163,7 @@ def _hydra(verb: str, overrides: list[str], *, with_hydra: bool = False) -> dict
 
     try:
         with own_hydra():
-            config = hydra_compose(verb, overrides, return_hydra_config=with_hydra)
+            config = hydra_compose(config_name(verb), overrides, return_hydra_config=with_hydra)
         resolved = OmegaConf.to_container(config, resolve=not with_hydra)
         return typing.cast(dict[str, Any], resolved)
     except (HydraException, OmegaConfBaseException) as error:

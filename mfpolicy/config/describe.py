@@ -10,7 +10,7 @@ from typing import Any
 from mfpolicy.config.composition import compose_tree, group_choices, selected
 from mfpolicy.config.convert import leaves
 from mfpolicy.config.overrides import parse
-from mfpolicy.config.verbs import POSITIONAL
+from mfpolicy.config.verbs import POSITIONAL, config_name
 from mfpolicy.paths import config_dir
 
 
@@ -45,7 +45,7 @@ def describe(verb: str, words: Sequence[str] = ()) -> list[Option]:
     """
     overrides = parse(words, positional=POSITIONAL.get(verb))
     chosen = selected(verb, overrides)
-    comments = dict(_comments(config_dir() / f"{verb}.yaml"))
+    comments = dict(_comments(config_dir() / f"{config_name(verb)}.yaml"))
     for group, name in chosen.items():
         comments |= _comments(config_dir() / group / f"{name}.yaml", prefix=f"{group}.")
     groups = [

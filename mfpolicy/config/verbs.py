@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mfpolicy.config.bench import BenchConfig
+from mfpolicy.config.converting import DataConvertConfig
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.importing import ImportConfig
 from mfpolicy.config.schema import CollectConfig, EvalConfig, SweepConfig, TrainConfig
@@ -17,6 +18,7 @@ SCHEMAS: dict[str, type] = {
     "export": ExportConfig,
     "import": ImportConfig,
     "bench": BenchConfig,
+    "data convert": DataConvertConfig,
 }
 """What each verb's configuration is checked against."""
 
@@ -26,6 +28,7 @@ POSITIONAL = {
     "export": "run",
     "import": "checkpoint",
     "bench": "what",
+    "data convert": "source",
 }
 """The key whose value may stand bare on the command line."""
 
@@ -42,8 +45,16 @@ EXAMPLES = {
     "export": "mfpolicy export runs/drawer-open format=onnx",
     "import": "mfpolicy import latest.ckpt out=runs/imported task=metaworld/drawer-open",
     "bench": "mfpolicy bench latency policy=mp1,dp3 precision=float32,bfloat16 decisions=200",
+    "data convert": (
+        "mfpolicy data convert door-v0_demos.pickle out=data/door-human.zarr task=adroit/door"
+    ),
     "sweep": (
         "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_small,dp3 "
         "seed=0,1,2 data='data/{task}.zarr' out=runs/grid launcher=joblib launcher.n_jobs=2"
     ),
 }
+
+
+def config_name(verb: str) -> str:
+    """The file in ``configs`` that has the defaults of ``verb``, without its ending."""
+    return verb.replace(" ", "_")

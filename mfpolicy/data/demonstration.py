@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -75,6 +75,26 @@ def record_demonstration(
         successes.append(bool(info["success"]))
         if terminated or truncated:
             break
+    return recorded_episode(frames, actions, successes, seed=seed, rule=rule)
+
+
+def recorded_episode(
+    frames: Sequence[Mapping[str, np.ndarray]],
+    actions: Sequence[np.ndarray],
+    successes: Sequence[bool],
+    *,
+    seed: int,
+    rule: DemonstrationRule,
+) -> Episode:
+    """What was seen before each action, done, and reached after it, as an episode of L steps.
+
+    Args:
+        frames: L observations by name, ``point_cloud`` and ``agent_pos`` among them.
+        actions: L actions (A,).
+        successes: L flags.
+        seed: number of the episode.
+        rule: when the episode counts as a success.
+    """
     arrays = {name: np.stack([frame[name] for frame in frames]) for name in frames[0]}
     point_cloud, agent_pos = arrays.pop("point_cloud"), arrays.pop("agent_pos")
     return Episode(

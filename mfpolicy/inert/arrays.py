@@ -16,8 +16,9 @@ _RECONSTRUCT = frozenset(f"{module}.multiarray._reconstruct" for module in _MODU
 _SCALAR = frozenset(f"{module}.multiarray.scalar" for module in _MODULES)
 _FROM_BUFFER = frozenset(f"{module}.numeric._frombuffer" for module in _MODULES)
 _ENCODE = "_codecs.encode"
+_NO_BYTES = ("__builtin__.bytes", "builtins.bytes")  # called without arguments in protocol 2
 ARRAY_NAMES = frozenset(
-    {*_RECONSTRUCT, *_SCALAR, *_FROM_BUFFER, "numpy.ndarray", "numpy.dtype", _ENCODE}
+    {*_RECONSTRUCT, *_SCALAR, *_FROM_BUFFER, "numpy.ndarray", "numpy.dtype", _ENCODE, *_NO_BYTES}
 )
 """Every name that an array's pickle mentions, in all protocols and numpy versions."""
 
@@ -96,6 +97,8 @@ def _bytes(raw: Any) -> Any:
     """Bytes; protocols before 3 write them as text of the same numbers."""
     if isinstance(raw, Inert) and raw.reference == _ENCODE and raw.arguments[1:] == ("latin1",):
         raw = raw.arguments[0]
+    if isinstance(raw, Inert) and raw.reference in _NO_BYTES and not raw.arguments:
+        return b""
     if isinstance(raw, str):
         try:
             return raw.encode("latin-1")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import time
 from importlib.metadata import version
@@ -23,6 +22,7 @@ import numpy as np
 import envs
 from envs.experts.network import NetworkExpert, expert_file
 from mfpolicy.evaluation import success_rate
+from mfpolicy.evaluation.machine import machine_facts
 
 FIRST_SEED = 10_000
 
@@ -105,7 +105,7 @@ def main() -> None:
         "date": time.strftime("%Y-%m-%d"),
         "command": f"python -m benchmarks.adroit_experts --seeds {chosen.seeds}",
         "commit": commit,
-        "machine": f"{platform.machine()}, one thread",
+        "machine": f"{machine_facts('cpu')['cpu']}, one thread",
         "seeds": f"{FIRST_SEED} to {FIRST_SEED + chosen.seeds - 1}",
         "versions": ", ".join(
             f"{name} {version(name)}" for name in ("mujoco", "gymnasium-robotics")

@@ -86,6 +86,13 @@ class NetworkExpert:
         Raises:
             BackendError: the file is missing or damaged.
         """
+        if not path.is_file():
+            raise BackendError(
+                "a task needs an expert to be demonstrated, and the installation has none for it",
+                received=str(path),
+                remedy="choose a task that has one, such as adroit/door; say expert=FILE; or build "
+                "it with scripts/build_adroit_expert.py",
+            )
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}

@@ -89,7 +89,7 @@ def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(BackendError, match=f"{name}.npz"):
             NetworkExpert.load(path)
-    with pytest.raises(BackendError, match="absent.npz.*restore envs/experts"):
+    with pytest.raises(BackendError, match="absent.npz.*expert=FILE"):
         NetworkExpert.load(tmp_path / "absent.npz")
     for name, meta in (("list", "[]"), ("no-json", "{")):
         np.savez(tmp_path / name, meta=np.array(meta), **arrays_of(0))

@@ -71,7 +71,10 @@ class DapgSource(Source):
             state_dim=task.state_dim,
             action_dim=task.action_dim,
             points=self._env.recipe.points,
-            extra=provenance("dapg", path, self.sha256, actions=note),
+            extra={
+                **provenance("dapg", path, self.sha256, actions=note),
+                "renderer": self._env.renderer,
+            },
         )
 
     @classmethod

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from importlib import import_module
 
-from mfpolicy.cli.console import output, print_rows, progress_bar
-from mfpolicy.cli.environments import simulators
-from mfpolicy.cli.help import HELP_WORDS, answers_itself
-from mfpolicy.config import DataConvertConfig, compose
+from mfpolicy.cli.datasets import VERBS
+from mfpolicy.cli.help import HELP_WORDS
 from mfpolicy.config.verbs import EXAMPLES
 from mfpolicy.errors import ConfigError, did_you_mean
-
-if TYPE_CHECKING:
-    from mfpolicy.data.converting import ConvertReport, Target
-
-VERBS = {"convert": "recordings of others to a dataset of ours, without executing what is in them"}
 
 
 def run(words: Sequence[str]) -> int:
@@ -36,65 +27,4 @@ def run(words: Sequence[str]) -> int:
             received=verb,
             remedy=did_you_mean(verb, VERBS),
         )
-    return _convert(rest)
-
-
-def _convert(words: Sequence[str]) -> int:
-    if answers_itself("data convert", words, what=VERBS["convert"]):
-        return 0
-    config = compose("data convert", words)
-    from mfpolicy.data.converting import FORMATS, convert, guess_format
-
-    source = Path(config.source).expanduser()
-    name = guess_format(source) if config.format == "auto" else config.format
-    task = config.task or FORMATS.get(name).task_of(source)
-    target = _target(config, task)
-    with progress_bar("convert", None, "kept") as show:
-        report = convert(
-            source,
-            config.out,
-            target,
-            format=name,
-            keep=config.keep,
-            progress=lambda done, total, kept: show(done, kept, total),
-        )
-    print_rows(output(), _rows(report, target, task))
-    return 0
-
-
-def _target(config: DataConvertConfig, task: str | None) -> Target:
-    """What the task says of the dataset; what cannot be simulated is converted without a task."""
-    from mfpolicy.data.converting import Target
-
-    if task is None:
-        return Target(points=config.points, store_extras=config.store_extras)
-    envs = simulators()
-    from envs.suites import suite_of
-
-    spec, suite = envs.spec(task), suite_of(task)
-    options = {} if config.points is None else {"points": config.points}
-    return Target(
-        task=spec,
-        recipe=suite.recipes[task],
-        make_env=functools.partial(envs.make, task, **options),
-        points=config.points,
-        store_extras=config.store_extras,
-    )
-
-
-def _rows(report: ConvertReport, target: Target, task: str | None) -> list[tuple[str, str]]:
-    share = report.succeeded / report.episodes
-    what = "replays that reach the goal" if report.format == "dapg" else "taken for successes"
-    rows = [
-        ("dataset", str(report.path)),
-        ("format", report.format),
-        ("task", task or "not known"),
-        (what, f"{report.succeeded} of {report.episodes} ({share:.0%})"),
-        ("kept", f"{report.kept} episodes, {report.steps} steps"),
-        ("time", f"{report.seconds:.1f} s"),
-    ]
-    if report.format == "dp3" and (target.task is None or target.task.suite != "adroit"):
-        rows.append(("frame", "the source's own: its way to the world frame is not known here"))
-    if task is not None:
-        rows.append(("next", f"mfpolicy train task={task} data={report.path} out=runs/…"))
-    return rows
+    return import_module(f"mfpolicy.cli.datasets.{verb}").run(rest)

@@ -13,18 +13,23 @@ class DataConvertConfig:
 
     Attributes:
         format: a registered format, or auto.
+        to: mfpolicy, or a registered format to write.
+        layout: a YAML file for formats that must be told what is where.
         task: suite/task; None lets the name of the source say.
     """
 
     source: str
     out: str
     format: str
+    to: str
+    layout: str | None
     task: str | None
     keep: str
     points: int | None
     store_extras: bool
 
     def __post_init__(self) -> None:
-        not_empty(source=self.source, out=self.out, format=self.format, task=self.task)
+        not_empty(source=self.source, out=self.out, format=self.format, to=self.to)
+        not_empty(task=self.task, layout=self.layout)
         one_of(("success", "all"), keep=self.keep)
         at_least(1, points=self.points)

@@ -1,4 +1,4 @@
-"""``mfpolicy data convert``: recordings of others to a dataset of ours."""
+"""``mfpolicy data convert``: recordings of others to a dataset of ours, and the way back."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from mfpolicy.cli.datasets import VERBS
 from mfpolicy.cli.environments import simulators
 from mfpolicy.cli.help import answers_itself
 from mfpolicy.config import DataConvertConfig, compose
+from mfpolicy.errors import ConfigError
 
 if TYPE_CHECKING:
     from mfpolicy.data.converting import ConvertReport, Target
+
+OURS = "mfpolicy"
 
 
 def run(words: Sequence[str]) -> int:
@@ -22,6 +25,11 @@ def run(words: Sequence[str]) -> int:
     if answers_itself("data convert", words, what=VERBS["convert"]):
         return 0
     config = compose("data convert", words)
+    return _read(config) if config.to == OURS else _write(config)
+
+
+def _read(config: DataConvertConfig) -> int:
+    """Recordings of others to a dataset of ours."""
     from mfpolicy.data.converting import FORMATS, convert, guess_format
 
     source = Path(config.source).expanduser()
@@ -38,6 +46,41 @@ def run(words: Sequence[str]) -> int:
             progress=lambda done, total, kept: show(done, kept, total),
         )
     print_rows(output(), _rows(report, target, task))
+    return 0
+
+
+def _write(config: DataConvertConfig) -> int:
+    """A dataset of ours to the format of others."""
+    from mfpolicy.data.converting import EXPORTS, export
+
+    if config.to not in EXPORTS.names():
+        raise ConfigError(
+            f"to must be one of {', '.join([OURS, *EXPORTS.names()])}", received=config.to
+        )
+    for name, default in (("format", "auto"), ("task", None), ("layout", None)):
+        if getattr(config, name) != default:
+            raise ConfigError(
+                f"{name} tells of recordings of others; to={config.to} reads a dataset of ours",
+                received=getattr(config, name),
+                remedy=f"leave {name} out",
+            )
+    with progress_bar("convert", None, "written") as show:
+        report = export(
+            config.source,
+            config.out,
+            to=config.to,
+            keep=config.keep,
+            points=config.points,
+            store_extras=config.store_extras,
+            progress=lambda done, total, kept: show(done, kept, total),
+        )
+    rows = [
+        ("written", str(report.path)),
+        ("format", report.format),
+        ("kept", f"{report.kept} of {report.episodes} episodes, {report.steps} steps"),
+        ("time", f"{report.seconds:.1f} s"),
+    ]
+    print_rows(output(), rows)
     return 0
 
 

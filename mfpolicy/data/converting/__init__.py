@@ -1,8 +1,20 @@
-"""Recordings of others → a dataset of ours: one file a format, and the loop that they share."""
+"""Recordings of others ⇄ datasets of ours: one file a format, and the loops that they share."""
 
 from mfpolicy.data.converting import dapg as dapg
 from mfpolicy.data.converting import dp3 as dp3
+from mfpolicy.data.converting import to_dp3 as to_dp3
 from mfpolicy.data.converting.base import FORMATS, Source, Target, guess_format
 from mfpolicy.data.converting.convert import ConvertReport, convert
+from mfpolicy.data.converting.exporting import EXPORTS, Export, export
 
-__all__ = ["FORMATS", "ConvertReport", "Source", "Target", "convert", "guess_format"]
+__all__ = [
+    "EXPORTS",
+    "FORMATS",
+    "ConvertReport",
+    "Export",
+    "Source",
+    "Target",
+    "convert",
+    "export",
+    "guess_format",
+]

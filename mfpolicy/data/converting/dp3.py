@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, provenance
+from mfpolicy.data.converting.base import FORMATS, Source, Target, provenance
 from mfpolicy.data.converting.dp3_frame import (
     TASKS,
     camera_pose,
     focal_length_px,
     to_world_frame,
 )
+from mfpolicy.data.converting.identity import zarr_identity
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.reader import Dataset, open_dataset
 from mfpolicy.data.schema import DatasetSpec
@@ -50,7 +50,7 @@ class Dp3Source(Source):
                 remedy="datasets of mfpolicy need no conversion",
             )
         self.count = self._dataset.episode_count
-        self.sha256 = digest(_identity(path))
+        self.sha256 = zarr_identity(path)
         self._target = target
         there = self._dataset.spec
         self._points = target.points or there.points
@@ -159,13 +159,3 @@ def _camera(recipe: PointCloudRecipe) -> dict[str, Any]:
         "T_world_cam": camera_pose(recipe).tolist(),
         "image_size": recipe.image_size,
     }
-
-
-def _identity(path: Path) -> Iterator[bytes]:
-    """What tells one dataset from another without reading all of it: layout, ends and actions."""
-    for file in sorted(path.rglob("*")):
-        within = file.relative_to(path).parts
-        if file.is_file() and (within[:1] == ("meta",) or within[:2] == ("data", "action")
-                               or file.name in (".zarray", ".zgroup")):  # fmt: skip
-            yield "/".join(within).encode()
-            yield file.read_bytes()

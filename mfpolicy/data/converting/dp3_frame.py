@@ -66,6 +66,29 @@ def to_world_frame(points: np.ndarray, task: str, recipe: PointCloudRecipe) -> n
     return seen @ pose[:3, :3].T + pose[:3, 3]
 
 
+def from_world_frame(points: np.ndarray, task: str, recipe: PointCloudRecipe) -> np.ndarray:
+    """The inverse of :func:`to_world_frame`: world (…, 3), metres → DP3's clouds, float64.
+
+    Args:
+        points: in the world frame.
+        task: one of ``TASKS``.
+        recipe: of the camera and the image that the clouds were made from.
+
+    Example:
+        >>> recipe = PointCloudRecipe("c", (0, 0, 1), 84, (-1, -1, 0), (1, 1, 1), points=8,
+        ...                           camera_orientation=(1, 0, 0, 0))
+        >>> world = np.array([[0.1, 0.2, 0.3]])
+        >>> there = from_world_frame(world, "adroit/pen", recipe)
+        >>> to_world_frame(there, "adroit/pen", recipe).round(9).tolist()
+        [[0.1, 0.2, 0.3]]
+    """
+    pose = camera_pose(recipe)
+    seen = (np.asarray(points, np.float64) - pose[:3, 3]) @ pose[:3, :3]
+    seen[..., :2] -= 0.5 / focal_length_px(recipe.image_size) * seen[..., 2:]
+    rotation, translation = dp3_from_camera(task)
+    return seen @ rotation.T + translation
+
+
 def _rotation(quaternion: tuple[float, ...]) -> np.ndarray:
     """(3, 3) of a quaternion (w, x, y, z), made a unit one first."""
     w, x, y, z = np.asarray(quaternion) / np.linalg.norm(quaternion)

@@ -38,29 +38,36 @@ class Study:
         work: folder of datasets and run folders.
         episodes: evaluated episodes of a cell.
         name: of the evaluation in each run folder.
+        suite: of the tasks. demonstrations: of a dataset. videos: also written.
     """
 
     work: Path
     episodes: int
     name: str
+    suite: str = "metaworld"
+    demonstrations: int = 10
+    videos: bool = False
 
     def collect(self, task: str) -> None:
-        """Collects ten demonstrations of a Meta-World task, unless they are there."""
+        """Collects the demonstrations of a task, unless they are there."""
         data = f"{self.work / task}.zarr"
-        mfpolicy("collect", f"task=metaworld/{task}", "episodes=10", "seed=0", f"out={data}")
+        mfpolicy(
+            *("collect", f"task={self.suite}/{task}", f"episodes={self.demonstrations}"),
+            *("seed=0", f"out={data}"),
+        )
 
     def run(self, method: str, overrides: Sequence[str], task: str, seed: int) -> Cell:
         """Trains and evaluates one cell, or reads what an earlier call left."""
         run = self.work / "runs" / f"{method}-{task}-{seed}"
         mfpolicy(
-            *("train", f"task=metaworld/{task}", *overrides, f"data={self.work / task}.zarr"),
+            *("train", f"task={self.suite}/{task}", *overrides, f"data={self.work / task}.zarr"),
             *(f"out={run}", f"seed={seed}", "resume=true"),
             *("logging.wandb=disabled", "logging.progress=false"),
         )
         rate = _median_rate(run)
         mfpolicy(
             *("eval", str(run), f"episodes={self.episodes}", f"seed={FIRST_SEED}", "workers=1"),
-            *("videos=false", f"name={self.name}"),
+            *(f"videos={str(self.videos).lower()}", f"name={self.name}"),
         )
         lines = (run / "eval" / self.name / "episodes.jsonl").read_text().splitlines()
         results = sorted((json.loads(line) for line in lines), key=lambda r: r["seed"])

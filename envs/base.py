@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 from numpy.typing import ArrayLike, NDArray
 
+from envs.action import checked_action
 from envs.camera import OffscreenCamera
 from envs.cloud_camera import CloudCamera
 from envs.gl import require_opengl
@@ -19,8 +20,6 @@ from envs.suites import VideoView
 from mfpolicy.errors import ActionError, ConfigError, ObservationError
 from mfpolicy.pointcloud import PointCloudRecipe
 from mfpolicy.types import TaskSpec
-
-_ROUNDING = 1e-6  # float32 arithmetic may leave the action space by this much
 
 
 class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.float32]]):
@@ -162,7 +161,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
             ActionError: the action has the wrong shape, is not finite, or leaves the space, or
                 the environment was never reset, or was closed.
         """
-        checked = self._check_action(action)
+        checked = checked_action(action, self.spec_task)
         if self._steps is None:
             raise ActionError("an environment must be reset before its first action")
         outcome = self._simulation.step(checked)
@@ -282,21 +281,3 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         if self._steps is None:
             raise ObservationError("an environment must be reset before it is observed")
         self._simulation.show_goal()
-
-    def _check_action(self, action: ArrayLike) -> NDArray[np.float32]:
-        try:
-            values = np.asarray(action, dtype=np.float32)
-        except (TypeError, ValueError):
-            raise ActionError("an action must be an array of numbers", received=action) from None
-        if values.shape != self.action_space.shape:
-            raise ActionError(
-                f"an action of {self.spec_task.name} must have the shape {self.action_space.shape}",
-                received=values.shape,
-            )
-        if not (np.abs(values) <= 1 + _ROUNDING).all():  # also false for NaN
-            raise ActionError(
-                "every entry of an action must lie in [-1, 1]",
-                received=values.tolist(),
-                remedy="clip the action to env.action_space",
-            )
-        return np.clip(values, -1.0, 1.0)

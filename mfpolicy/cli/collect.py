@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from mfpolicy.cli.console import output, print_rows, progress_bar
 from mfpolicy.cli.environments import simulators
 from mfpolicy.cli.help import answers_itself
 from mfpolicy.config import CollectConfig, compose
+from mfpolicy.errors import ConfigError
 
 
 def run(words: Sequence[str]) -> int:
@@ -63,15 +65,26 @@ def environment_of(config: CollectConfig) -> Callable[[], Any]:
 
 def _demonstrated_by(path: str, make_env: Callable[[], Any]) -> Any:
     """The environment with the policy in the file at ``path`` as its expert."""
-    from envs.experts.network import NetworkExpert
-    from mfpolicy.deployment.importing.mjrl import read_mjrl_policy
-
-    policy = read_mjrl_policy(Path(path))
-    expert = NetworkExpert(policy.arrays(), seen_within=math.inf)
+    expert, name = _read_expert(Path(path).expanduser())
     env = make_env()
     try:
-        env.use_expert(expert, f"{policy.name} sha256:{policy.sha256}")
+        env.use_expert(expert, name)
     except BaseException:
         env.close()
         raise
     return env
+
+
+def _read_expert(path: Path) -> tuple[Any, str]:
+    """An expert of ours (``.npz``) or a policy of mjrl, and what datasets call it."""
+    from envs.experts.network import NetworkExpert
+    from mfpolicy.deployment.importing.mjrl import read_mjrl_policy
+
+    if path.suffix == ".npz":
+        if not path.is_file():
+            raise ConfigError("expert must name a file that exists", received=str(path))
+        expert = NetworkExpert.load(path)
+        return expert, f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    policy = read_mjrl_policy(path)
+    expert = NetworkExpert(policy.arrays(), seen_within=math.inf)
+    return expert, f"{policy.name} sha256:{policy.sha256}"

@@ -10,7 +10,7 @@ import torch
 
 import envs
 from deployment.mjrl_files import write_policy
-from envs.experts.network import NetworkExpert
+from envs.experts.network import NetworkExpert, expert_file
 from mfpolicy import cli
 from mfpolicy.data.reader import open_even_if_empty
 from mfpolicy.deployment.importing.mjrl import read_mjrl_policy
@@ -97,6 +97,18 @@ def test_collect_takes_it_as_expert_and_records_who_it_was(tmp_path, capsys):
     write_policy(path, SIZES, seed=1)
     assert cli.main([*words, "max_attempts=2", "suite.horizon=3", "store_extras=false"]) == 2
     assert "made alike" in capsys.readouterr().err
+
+
+@pytest.mark.render
+def test_collect_takes_an_expert_of_ours_by_its_file(tmp_path, capsys):
+    path, out = expert_file("adroit", "door"), tmp_path / "door.zarr"
+    words = ["collect", "task=adroit/door", f"out={out}", "episodes=1", "max_attempts=1"]
+    words += ["suite.horizon=3", "store_extras=false"]
+    assert cli.main([*words, f"expert={tmp_path}/none.npz"]) == 2
+    assert "must name a file that exists" in capsys.readouterr().err
+    assert cli.main([*words, f"expert={path}"]) == 2
+    assert "0 times in 1 attempts" in capsys.readouterr().err
+    assert open_even_if_empty(out).spec.expert.startswith("door.npz sha256:")
 
 
 @pytest.mark.render

@@ -46,8 +46,8 @@ def build(
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     scene = Scene(task)
-    plans = _plans(scene, recipe, folder, report)
-    trainer = _Trainer(scene, recipe, plans, folder)
+    plans, cpu_s = _plans(scene, recipe, folder, report)
+    trainer = _Trainer(scene, recipe, plans, folder, cpu_s)
     trainer.load()
     limit_s = cpu_hours * 3600
     while trainer.iteration < recipe.iterations and trainer.cpu_s < limit_s:
@@ -60,11 +60,14 @@ def build(
 
 def _plans(
     scene: Scene, recipe: Recipe, folder: Path, report: Callable[[str], None]
-) -> list[dict[str, NDArray[Any]]]:
-    """The successful plans of ``folder``, as many as the recipe asks for; each is a file."""
+) -> tuple[list[dict[str, NDArray[Any]]], float]:
+    """As many successful plans as the recipe asks for, and the CPU seconds of all that were tried.
+
+    Each plan is a file of ``folder``.
+    """
     planner = Planner(scene, recipe.planner)
     kept: list[dict[str, NDArray[Any]]] = []
-    seed = PLAN_SEED
+    seed, spent_s = PLAN_SEED, 0.0
     while len(kept) < recipe.demonstrations:
         path = folder / f"plan_{seed}.npz"
         if not path.exists():
@@ -77,21 +80,27 @@ def _plans(
         with np.load(path, allow_pickle=False) as file:
             plan = dict(file)
         report(f"plan {seed}: goal in {plan['goals'].sum()} steps, {plan['cpu_s']:.0f} s")
+        spent_s += float(plan["cpu_s"])
         if plan["goals"][-1]:
             kept.append(plan)
         seed += 1
-    return kept
+    return kept, spent_s
 
 
 class _Trainer:
     """The policy, its value function, and the best iterate so far."""
 
     def __init__(
-        self, scene: Scene, recipe: Recipe, plans: list[dict[str, NDArray[Any]]], folder: Path
+        self,
+        scene: Scene,
+        recipe: Recipe,
+        plans: list[dict[str, NDArray[Any]]],
+        folder: Path,
+        cpu_s: float,
     ) -> None:
         self._scene, self._recipe = scene, recipe
         self._path = folder / "training.pt"
-        self.iteration, self.cpu_s = 0, sum(float(plan["cpu_s"]) for plan in plans)
+        self.iteration, self.cpu_s = 0, cpu_s
         self._clock = time.process_time()
         observations = np.concatenate([plan["observations"] for plan in plans])
         actions = np.concatenate([plan["actions"] for plan in plans])

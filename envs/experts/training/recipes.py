@@ -36,9 +36,9 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     "door": Recipe(PlannerSettings(samples=32, noise=0.3)),
-    "hammer": Recipe(PlannerSettings(samples=40, noise=0.4)),
+    "hammer": Recipe(PlannerSettings(samples=64, noise=0.4), demonstrations=8),
     "pen": Recipe(
-        PlannerSettings(samples=48, noise=0.6, lookahead=24), demonstrations=20, episodes=200
+        PlannerSettings(samples=48, noise=0.6, lookahead=24), demonstrations=16, episodes=200
     ),
     "relocate": Recipe(PlannerSettings(samples=48, noise=0.4)),
 }

@@ -41,6 +41,11 @@ def _distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return np.linalg.norm(a - b, axis=-1)
 
 
+def _tips_distance(s: Signals) -> NDArray[Any]:
+    """Sum of the distances of the five fingertips to the object."""
+    return np.sum([_distance(s[tip], s["object"]) for tip in _TIPS], axis=0)
+
+
 def _door(s: Signals) -> NDArray[Any]:
     hinge, latch = s["qpos"][..., -2], s["qpos"][..., -1]
     return (
@@ -60,12 +65,15 @@ def _door_goal(s: Signals) -> NDArray[Any]:
 
 def _hammer(s: Signals) -> NDArray[Any]:
     depth = _distance(s["nail"], s["nail_goal"])
-    lifted = (s["object"][..., 2] > 0.04) & (s["head"][..., 2] > 0.04)
+    height = np.minimum(s["object"][..., 2], s["head"][..., 2])
+    lifted = height > 0.04
     return (
         -_distance(s["palm"], s["object"])
+        - 0.2 * _tips_distance(s)
         - _distance(s["head"], s["nail"])
         - 10.0 * depth
         + 1.0 * lifted
+        + 0.5 * np.clip((height - 0.03) / 0.05, 0, 1)
         + 2.0 * (depth < 0.02)
         + 5.0 * (depth < 0.01)
         - 1e-4 * np.square(s["qvel"][..., :-6]).sum(-1)
@@ -104,7 +112,7 @@ def _relocate(s: Signals) -> NDArray[Any]:
     lifted = height > 0.04
     return (
         -_distance(s["palm"], s["object"])
-        - 0.3 * sum(_distance(s[tip], s["object"]) for tip in _TIPS)
+        - 0.3 * _tips_distance(s)
         + lifted * (1.5 - distance - 0.5 * _distance(s["palm"], s["target"]))
         + 0.5 * np.clip((height - 0.035) / 0.05, 0, 1)
         + 3.0 * (distance < 0.1)
@@ -129,6 +137,7 @@ REWARDS: Mapping[str, TaskReward] = {
             "head": ("SITE", "tool"),
             "nail": ("SITE", "S_target"),
             "nail_goal": ("SITE", "nail_goal"),
+            **_TIPS,
         },
         _hammer,
         _hammer_goal,

@@ -75,6 +75,11 @@ class DatasetSpec:
                 raise DataError(
                     f"{name} of a dataset must be an integer of at least 1", received=value
                 )
+        rate = self.control_rate_hz
+        if rate is not None and (isinstance(rate, bool) or not 0 < rate < 1e6):
+            raise DataError(
+                "control_rate_hz of a dataset must be above 0 and finite", received=rate
+            )
         if self.recipe is not None and self.recipe.points != self.points:
             raise DataError(
                 "points of a dataset must be those of its recipe",

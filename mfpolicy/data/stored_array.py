@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import math
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +11,33 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mfpolicy.data.codecs import codec_chain, size_fault, unsafe_codecs
+from mfpolicy.data.inside import RESTORE as _RESTORE
+from mfpolicy.data.inside import plain, read_json, regular_size, require_folder
 from mfpolicy.errors import DataError
 
-# Anything else is refused unread: numcodecs has a codec that unpickles, that is, runs code.
-_BYTES_CODECS = ("blosc", "zstd", "gzip", "zlib", "bz2", "lz4", "lzma")
-_CHECKSUMS = ("crc32", "crc32c", "adler32", "fletcher32")
-_FILTERS = ("shuffle", "delta", "bitround", "fixedscaleoffset", "quantize", "packbits", "astype")
-_FORMAT_3 = ("bytes", "transpose", "sharding_indexed")
-_SAFE_CODECS = frozenset((*_BYTES_CODECS, *_CHECKSUMS, *_FILTERS, *_FORMAT_3))
 METADATA_FILES = {2: ".zarray", 3: "zarr.json"}
-_MAX_CHUNK_BYTES = 2**31  # Blosc cannot make a larger one
-_BLOSC_HEADER = struct.Struct("<4xI4xI")  # bytes when decoded, block size, bytes when encoded
-_RESTORE = "restore the file from a copy, or collect the dataset again"
+MAX_CHUNK_BYTES = 1 << 30
+"""Largest decoded chunk; a reader takes a few times as much memory."""
+MAX_CHUNKS = 1 << 20
+"""Most files of one array; the smallest useful chunk is one step."""
+MAX_AXES = 8
+_MAX_STEPS = 1 << 48
+
+
+@dataclass(frozen=True)
+class ChunkFault:
+    """What is wrong with one chunk file.
+
+    Attributes:
+        row: the first row of the chunk. kind: missing, size or foreign (no file of the dataset's
+            own). why: in words. error: what the system said, where it did.
+    """
+
+    row: int
+    kind: Literal["missing", "size", "foreign"]
+    why: str
+    error: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -50,29 +64,39 @@ class StoredArray:
         """
         import zarr
 
-        metadata = read_json(root, root / name / METADATA_FILES[zarr_format])
         try:
-            codecs = _codec_names(metadata)
-            unsafe = sorted(set(codecs) - _SAFE_CODECS)
+            require_folder(root, name)
+        except OSError as error:
+            raise DataError(
+                f"a dataset must have the array '{name}'", received=str(root), remedy=_RESTORE
+            ) from error
+        folder = root / name
+        metadata = read_json(root, folder / METADATA_FILES[zarr_format])
+        if zarr_format == 2 and (folder / ".zattrs").is_symlink() | (folder / ".zattrs").exists():
+            read_json(root, folder / ".zattrs")  # zarr reads it whatever its size
+        try:
+            chain = codec_chain(metadata)
+            unsafe = unsafe_codecs(chain)
             if unsafe:
                 raise DataError(
                     f"'{name}' of {root} uses a codec that a dataset may not use",
-                    received=unsafe,
-                    remedy="store the array with Blosc, zstd or gzip",
+                    received=plain(", ".join(unsafe)),
+                    remedy="store the array with Blosc, zstd or gzip alone",
                 )
             array = zarr.open_array(str(root), path=name, mode="r", zarr_format=zarr_format)
-            stored = cls(root, name, array, codecs)
-            chunk_bytes = math.prod(stored.chunk_shape) * array.dtype.itemsize
+            stored = cls(root, name, array, tuple(codec["name"] for codec in chain))
+            impossible = _impossible(array.shape, stored.chunk_shape, array.dtype.itemsize)
         except DataError:
             raise
         except Exception as error:  # zarr raises many kinds for malformed metadata
             raise DataError(
-                f"'{name}' of {root} has metadata that cannot be read: {error}", remedy=_RESTORE
+                f"'{name}' of {root} has metadata that cannot be read: {plain(error)}",
+                remedy=_RESTORE,
             ) from error
-        if chunk_bytes > _MAX_CHUNK_BYTES or min(array.shape[1:], default=1) < 1:
+        if impossible:
             raise DataError(
                 f"'{name}' of {root} declares an impossible size",
-                received=f"shape {array.shape}, chunks {stored.chunk_shape}",
+                received=plain(f"shape {array.shape}, chunks {stored.chunk_shape}"),
                 remedy=_RESTORE,
             )
         return stored
@@ -80,7 +104,7 @@ class StoredArray:
     @property
     def chunk_shape(self) -> tuple[int, ...]:
         """Shape of what one file holds."""
-        return self.array.shards or self.array.chunks
+        return self.array.chunks
 
     @property
     def rows_per_chunk(self) -> int:
@@ -90,26 +114,39 @@ class StoredArray:
     def __len__(self) -> int:
         return self.array.shape[0]
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one decoded row."""
+        return math.prod(self.array.shape[1:]) * self.array.dtype.itemsize
+
     def check_chunks(self, rows: int, *, missing_ok: bool = False) -> None:
         """Checks that a whole file lies behind every chunk of the first ``rows`` rows.
 
-        It compares sizes only, so it is fast; it bounds what a reader will ever allocate, and it
-        keeps a truncated Blosc chunk away from the decoder, which would read past its end.
+        It compares sizes only, so it is fast; it bounds what a reader will ever allocate.
 
         Raises:
-            DataError: a file is missing (unless ``missing_ok``) or truncated.
+            DataError: a file is missing (unless ``missing_ok``), truncated, or not of the dataset.
         """
-        for start, key in self._chunk_keys(rows):
-            file = self.root / self.name / key
-            try:
-                size = file.stat().st_size
-            except OSError as error:
-                if missing_ok:
-                    continue
-                raise self._damaged(start, f"file {key} is missing") from error
-            fault = self._size_fault(file, size)
-            if fault:
-                raise self._damaged(start, fault)
+        for fault in self.chunk_faults(rows):
+            if not (missing_ok and fault.kind == "missing"):
+                raise self.damaged(fault.row, fault.why) from fault.error
+
+    def chunk_faults(self, rows: int) -> Iterator[ChunkFault]:
+        """Yields what is wrong with the files behind the first ``rows`` rows, in their order.
+
+        Raises:
+            DataError: there are more chunks than a dataset may have.
+        """
+        for count, (row, key) in enumerate(self._chunk_keys(0, rows)):
+            if count == MAX_CHUNKS:
+                raise DataError(
+                    f"'{self.name}' of {self.root} may have at most {MAX_CHUNKS} chunks",
+                    received=f"shape {self.array.shape}, chunks {self.chunk_shape}",
+                    remedy="store more steps in a chunk",
+                )
+            fault = self._fault(row, key, deep=False)
+            if fault is not None:
+                yield fault
 
     def read(self, start: int, stop: int, *columns: slice) -> np.ndarray:
         """Returns rows ``start`` to ``stop``, restricted to ``columns`` of the other axes.
@@ -117,11 +154,16 @@ class StoredArray:
         Raises:
             DataError: a chunk is damaged; the message names it and its steps.
         """
+        if self._deflates:
+            for row, key in self._chunk_keys(start, stop):
+                fault = self._fault(row, key, deep=True)
+                if fault is not None and fault.kind != "missing":
+                    raise self.damaged(row, fault.why)
         try:
             return np.asarray(self.array[(slice(start, stop), *columns)])
         except Exception as error:  # the codecs raise whatever they like
             step = self._first_unreadable(start, stop)
-            raise self._damaged(step, str(error)) from error
+            raise self.damaged(step, plain(error)) from error
 
     def _first_unreadable(self, start: int, stop: int) -> int:
         size = self.rows_per_chunk
@@ -132,31 +174,37 @@ class StoredArray:
                 return first
         return start
 
-    def _chunk_keys(self, rows: int) -> Iterator[tuple[int, str]]:
-        sizes = (rows, *self.array.shape[1:])
-        counts = [-(-size // chunk) for size, chunk in zip(sizes, self.chunk_shape, strict=True)]
-        for index in _grid(counts):
-            yield index[0] * self.rows_per_chunk, self.array.metadata.encode_chunk_key(index)
+    def _chunk_keys(self, start: int, stop: int) -> Iterator[tuple[int, str]]:
+        """Yields the first row and the key of each chunk with rows from ``start`` to ``stop``."""
+        size = self.rows_per_chunk
+        sizes, chunks = self.array.shape[1:], self.chunk_shape[1:]
+        counts = [-(-side // chunk) for side, chunk in zip(sizes, chunks, strict=True)]
+        for first in range(start // size, -(-stop // size)):
+            for rest in _grid(counts):
+                yield first * size, self.array.metadata.encode_chunk_key((first, *rest))
 
-    def _size_fault(self, file: Path, size: int) -> str:
-        """What the size of a chunk file says against it; empty where it says nothing."""
-        trailer = 4 if self.codecs[-1:] == ("crc32c",) else 0
-        outermost = self.codecs[: -1 if trailer else None][-1:]
-        if outermost != ("blosc",) or self.array.shards:
-            return "" if size else f"file {file.name} is empty"
-        with file.open("rb") as stream:
-            header = stream.read(16)
-        if len(header) < 16:
-            return f"its file has {size} bytes, less than a header"
-        decoded, encoded = _BLOSC_HEADER.unpack(header)
-        if encoded != size - trailer:
-            return f"its file has {size} bytes instead of {encoded + trailer}"
+    def _fault(self, row: int, key: str, *, deep: bool) -> ChunkFault | None:
+        try:
+            size = regular_size(self.root, f"{self.name}/{key}", self._known_folders)
+        except DataError as error:
+            return ChunkFault(row, "foreign", str(error), error)
+        except OSError as error:
+            return ChunkFault(row, "missing", f"file {key} is missing", error)
         full = math.prod(self.chunk_shape) * self.array.dtype.itemsize
-        if decoded != full and set(self.codecs) <= {"bytes", "blosc", "crc32c"}:
-            return f"it decodes to {decoded} bytes instead of {full}"
-        return ""
+        file = self.root / self.name / key
+        why = size_fault(file, size, self.codecs, full, deep=deep)
+        return ChunkFault(row, "size", why) if why else None
 
-    def _damaged(self, step: int, why: str) -> DataError:
+    @functools.cached_property
+    def _known_folders(self) -> set[str]:
+        return set()
+
+    @property
+    def _deflates(self) -> bool:
+        return bool({"gzip", "zlib"} & set(self.codecs))
+
+    def damaged(self, step: int, why: str) -> DataError:
+        """What to raise, or to tell, of the chunk with row ``step``."""
         size = self.rows_per_chunk
         first = step - step % size
         last = min(first + size, len(self)) - 1
@@ -166,33 +214,6 @@ class StoredArray:
             f"({unit} {first} to {last}): {why}",
             remedy=_RESTORE,
         )
-
-
-def read_json(root: Path, file: Path) -> dict[str, Any]:
-    """Returns the JSON object in a metadata file of the dataset at ``root``.
-
-    Raises:
-        DataError: the file is missing, or does not hold a JSON object.
-    """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(
-            f"a dataset must have the file {file.relative_to(root)}",
-            received=str(root),
-            remedy=_RESTORE,
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"{file.relative_to(root)} of {root} cannot be read: {error}", remedy=_RESTORE
-        ) from error
-    if not isinstance(content, dict):
-        raise DataError(
-            f"{file.relative_to(root)} of {root} must hold a JSON object",
-            received=type(content).__name__,
-            remedy=_RESTORE,
-        )
-    return content
 
 
 def _grid(counts: list[int]) -> Iterator[tuple[int, ...]]:
@@ -205,20 +226,12 @@ def _grid(counts: list[int]) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def _codec_names(metadata: dict[str, Any]) -> tuple[str, ...]:
-    """Names of all codecs in array metadata of either format, nested ones first."""
-    if metadata.get("zarr_format") == 2:
-        codecs = [*(metadata.get("filters") or []), metadata.get("compressor")]
-        return tuple(str(codec.get("id")) for codec in codecs if isinstance(codec, dict))
-    names: list[str] = []
-    pending = list(metadata.get("codecs") or [])
-    while pending:
-        codec = pending.pop()
-        if isinstance(codec, dict):
-            configuration = codec.get("configuration") or {}
-            for key in ("codecs", "index_codecs"):
-                pending.extend(configuration.get(key) or [])
-            names.append(str(codec.get("name")).removeprefix("numcodecs."))
-        else:
-            names.append(str(codec))
-    return tuple(reversed(names))
+def _impossible(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> bool:
+    """Whether no honest array has these sizes; anything else can be read piece by piece."""
+    return (
+        not 1 <= len(shape) <= MAX_AXES
+        or shape[0] > _MAX_STEPS
+        or min((*chunks, *shape[1:])) < 1
+        or math.prod(chunks) * itemsize > MAX_CHUNK_BYTES
+        or math.prod(shape[1:]) * itemsize > MAX_CHUNK_BYTES
+    )

@@ -173,7 +173,8 @@ def _huge_chunks(metadata):
         (lambda m: m.update(shape=[10**13, 12, 3]), 10**13, "'data/action' has 50 steps"),
         (lambda m: m.update(shape=[10**13, 12, 3]), 50, None),  # leftovers are not read
         (_huge_chunks, 50, "impossible size"),
-        (lambda m: m.update(shape=[50, 10**9, 3]), 50, "at most 1048576"),
+        (lambda m: m.update(shape=[50, 2**21, 3]), 50, "at most 1048576"),
+        (lambda m: m.update(shape=[50, 10**9, 3]), 50, "impossible size"),
         (lambda m: m.update(shape=[50, 10**6, 3]), 50, "missing"),
         (lambda m: m.update(shape=[50, 0, 3]), 50, "impossible size"),
         (lambda m: m.update(shape=[-1, 12, 3]), 50, "metadata that cannot be read"),

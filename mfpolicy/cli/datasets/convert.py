@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from mfpolicy.cli.datasets import VERBS
 from mfpolicy.cli.environments import simulators
 from mfpolicy.cli.help import answers_itself
 from mfpolicy.config import DataConvertConfig, compose
+from mfpolicy.config.convert import from_mapping
 from mfpolicy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def _read(config: DataConvertConfig) -> int:
     source = Path(config.source).expanduser()
     name = guess_format(source) if config.format == "auto" else config.format
     task = config.task or FORMATS.get(name).task_of(source)
-    target = _target(config, task)
+    target = dataclasses.replace(_target(config, task), layout=_layout(config, name))
     with progress_bar("convert", None, "kept") as show:
         report = convert(
             source,
@@ -102,6 +104,26 @@ def _target(config: DataConvertConfig, task: str | None) -> Target:
         points=config.points,
         store_extras=config.store_extras,
     )
+
+
+def _layout(config: DataConvertConfig, name: str) -> object:
+    """What is where, of the format's own kind; None where no file says it."""
+    if config.layout is None:
+        return None
+    import yaml
+
+    from mfpolicy.data.converting import FORMATS
+
+    kind, file = FORMATS.get(name).layout_kind, Path(config.layout).expanduser()
+    if kind is None:
+        raise ConfigError(f"recordings of format {name} take no layout", received=config.layout)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"layout must be a readable YAML file: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError("a layout must be a mapping", received=values)
+    return from_mapping(kind, values)
 
 
 def _rows(report: ConvertReport, target: Target, task: str | None) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
@@ -30,6 +30,7 @@ class Target:
         make_env: builds the task's simulation, for formats that hold no clouds.
         points: points per cloud; None takes the source's or the recipe's.
         store_extras: also store colors, images and whatever else there is.
+        layout: what is where, of the format's ``layout_kind``; None where that needs no telling.
     """
 
     task: TaskSpec | None = None
@@ -37,6 +38,7 @@ class Target:
     make_env: Callable[[], ReplayEnv] | None = None
     points: int | None = None
     store_extras: bool = True
+    layout: Any = None
 
 
 class Source(ABC):
@@ -48,8 +50,10 @@ class Source(ABC):
         count: how many episodes there are.
         spec: of the dataset that they become.
         sha256: of what they are, so that a continued conversion notices another source.
+        layout_kind: dataclass of what ``Target.layout`` may tell; None where nothing.
     """
 
+    layout_kind: ClassVar[type | None] = None
     count: int
     spec: DatasetSpec
     sha256: str

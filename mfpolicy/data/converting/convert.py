@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -74,9 +75,17 @@ def convert(
         raise ConfigError(f"keep must be one of {', '.join(KEEP)}", received=keep)
     path = Path(source).expanduser()
     name = guess_format(path) if format == "auto" else format
+    kind = FORMATS.get(name).layout_kind
+    if target.layout is not None and (kind is None or not isinstance(target.layout, kind)):
+        raise ConfigError(
+            f"recordings of format {name} take {'no layout' if kind is None else kind.__name__}",
+            received=type(target.layout).__name__,
+        )
     opened = FORMATS.get(name)(path, target)
     try:
         settings = {"format": name, "sha256": opened.sha256, "keep": keep, "points": target.points}
+        if target.layout is not None:
+            settings["layout"] = dataclasses.asdict(target.layout)
         with DatasetWriter.open(out, opened.spec) as writer:
             done, succeeded = _reached(writer, settings)
             while done < opened.count:

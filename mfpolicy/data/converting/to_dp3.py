@@ -38,7 +38,7 @@ class Dp3Export(Export):
         if not group.is_file():
             write_durably(group, json.dumps({"zarr_format": 2}).encode())
         self._store = DurableStore(draft)
-        self._root = zarr.open_group(self._store, mode="r+", zarr_format=2)
+        self._root: Any = zarr.open_group(self._store, mode="r+", zarr_format=2)
         self._order = order
         self._ends = self._committed()
         self.done = len(self._ends)
@@ -67,15 +67,15 @@ class Dp3Export(Export):
 
     def finish(self) -> None:
         """Cuts off what an interrupted call wrote beyond the last end."""
-        for _, array in self._root["data"].arrays():  # pyright: ignore[reportAttributeAccessIssue]
+        for _, array in self._root["data"].arrays():
             array.resize((self._ends[-1], *array.shape[1:]))
-        self._root[_ENDS].resize((self.done,))  # pyright: ignore[reportAttributeAccessIssue]
+        self._root[_ENDS].resize((self.done,))
 
     def _committed(self) -> list[int]:
         """Ends that are on the disk: an interrupted call may leave a zero behind them."""
         if _ENDS not in self._root:
             return []
-        ends = np.asarray(self._root[_ENDS][:])  # pyright: ignore[reportIndexIssue]
+        ends = np.asarray(self._root[_ENDS][:])
         return [int(end) for end in ends[: np.argmin(ends) if 0 in ends else None]]
 
     def _open(self, name: str, row: tuple[int, ...], dtype: np.dtype, rows_per_chunk: int) -> Any:

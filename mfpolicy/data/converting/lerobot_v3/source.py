@@ -1,0 +1,261 @@
+"""LeRobotDataset v3 → a dataset of ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, provenance
+from mfpolicy.data.converting.clouds import CameraLayout, CloudMaker, CropLayout, metres
+from mfpolicy.data.converting.exporting import read_notes
+from mfpolicy.data.converting.foreign import bounded
+from mfpolicy.data.converting.lerobot_v3 import info as layout_of
+from mfpolicy.data.converting.lerobot_v3.info import Feature, read_info
+from mfpolicy.data.converting.lerobot_v3.reading import LeRobotReader
+from mfpolicy.data.episode import Episode
+from mfpolicy.data.schema import DatasetSpec
+from mfpolicy.errors import ConfigError, DataError
+
+_POINTS = 1024  # of clouds made of depth, where none are asked for
+_OWN = {*layout_of.DEFAULTS, layout_of.SUCCESS}
+
+
+@dataclass(frozen=True)
+class LeRobotLayout:
+    """Which features of a LeRobotDataset are what.
+
+    Attributes:
+        state, action: features (S,) and (A,).
+        point_cloud: feature (P, 3), or (P, 6) with colors 0 to 255; None: the one whose name
+            holds ``point_cloud``.
+        color: feature (P, 3) uint8 of the points' colors; None: ``observation.point_cloud_color``
+            if there is one.
+        camera: makes the clouds of depth images, where there is no feature of points.
+        crop: box that is kept of such clouds, and of stored ones.
+    """
+
+    state: str = layout_of.STATE
+    action: str = layout_of.ACTION
+    point_cloud: str | None = None
+    color: str | None = None
+    camera: CameraLayout | None = None
+    crop: CropLayout | None = None
+
+
+@FORMATS.register("lerobot")
+class LeRobotSource(Source):
+    """A folder of a LeRobotDataset v3 with point clouds, or with depth and a camera's parameters.
+
+    Raises:
+        BackendError: pyarrow or av is missing.
+        ConfigError: it has no clouds, and no camera is named that could make them.
+        DataError: it is damaged, of another version, or has no such features.
+    """
+
+    layout_kind = LeRobotLayout
+
+    def __init__(self, path: Path, target: Target) -> None:
+        layout = target.layout or LeRobotLayout()
+        self._info, self._layout, self._target = read_info(path), layout, target
+        features = self._info.features
+        self._cloud = _cloud_name(layout, features)
+        self._color = layout.color or (layout_of.COLOR if layout_of.COLOR in features else None)
+        self._matrix = None if layout.camera is None else layout.camera.matrix(path.name)
+        state, action = (_vector(features, name) for name in (layout.state, layout.action))
+        notes = read_notes(path / layout_of.NOTES).get("spec")
+        there = _spec(notes, features, self._cloud) if self._cloud else None
+        stored = features[self._cloud].shape[0] if self._cloud else _POINTS
+        points = target.points or stored
+        self._keep_order = there is not None and points <= stored and layout.crop is None
+        self._maker = CloudMaker(points, layout.crop)
+        self._reader = LeRobotReader(path, self._info, self._needed())
+        self.count = self._reader.count
+        self.sha256 = digest(self._reader.identity())
+        recipe = None if there is None or there.recipe is None else there.recipe
+        success = "next.success" if layout_of.SUCCESS in features else "not recorded; assumed"
+        self.spec = DatasetSpec(
+            task=_task(target, there, state, action),
+            control_rate_hz=self._info.rate_hz,
+            expert=f"lerobot {path.name} sha256:{self.sha256}" if there is None else there.expert,
+            recipe=None if recipe is None else dataclasses.replace(recipe, points=points),
+            camera=_camera(layout, self._matrix) if there is None else there.camera,
+            state_dim=state,
+            action_dim=action,
+            points=points,
+            extra=provenance(
+                "lerobot", path, self.sha256, success=success, robot=self._info.robot,
+                tasks=self._reader.tasks,
+                frame="world" if there is not None or layout.camera else "the source's own",
+            ),
+        )  # fmt: skip
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """A folder with LeRobot's description and its list of episodes."""
+        return (path / layout_of.INFO).is_file() and (path / "data").is_dir()
+
+    def episode(self, index: int) -> Episode:
+        """Reads one episode.
+
+        Raises:
+            DataError: a file is damaged, or does not hold what the description says.
+        """
+        found = self._reader.episode(index)
+        layout, extras = self._layout, {}
+        clouds, colors = self._clouds(found, index)
+        taken = {layout.state, layout.action, self._cloud, self._color, *_OWN}
+        if self._target.store_extras:
+            for name, values in found.items():
+                if name not in taken:
+                    extras[_extra_name(name, extras)] = values
+        success = found.get(layout_of.SUCCESS)
+        seed = self._reader.seed(index)
+        length = len(found[layout.action])
+        return Episode(
+            point_cloud=clouds,
+            agent_pos=found[layout.state].reshape(length, -1),
+            action=found[layout.action].reshape(length, -1),
+            seed=index if seed is None else seed,
+            success=True if success is None else bool(success.any()),
+            color=colors if self._target.store_extras else None,
+            extras=extras,
+        )
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._reader.close()
+
+    def _needed(self) -> list[str]:
+        """Names of the features that are read."""
+        layout, features = self._layout, self._info.features
+        wanted = [layout.state, layout.action, self._cloud, self._color]
+        if layout.camera is not None:
+            wanted += [layout.camera.depth, layout.camera.color]
+        named = [name for name in dict.fromkeys(wanted) if name is not None]
+        for name in named:
+            if name not in features:
+                raise DataError(
+                    f"the dataset has no feature '{name}'",
+                    received=sorted(features),
+                    remedy="name the features in layout=FILE.yaml",
+                )
+        if layout_of.SUCCESS in features:
+            named.append(layout_of.SUCCESS)
+        if self._target.store_extras:
+            kinds = (*layout_of.NUMBERS, "video", "image")
+            named += [name for name, each in features.items()
+                      if each.dtype in kinds and name not in (*named, *_OWN)]  # fmt: skip
+        return named
+
+    def _clouds(
+        self, found: dict[str, np.ndarray], index: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """(L, P, 3) and colors (L, P, 3) uint8 or None."""
+        layout, points = self._layout, self._maker.points
+        if self._cloud is None:
+            camera = layout.camera
+            assert camera is not None
+            assert self._matrix is not None
+            depth = found[camera.depth]
+            images = found[camera.color] if camera.color else [None] * len(depth)
+            pose = np.asarray(camera.T_world_cam, np.float64)
+            return self._maker.stacked([
+                self._maker.from_depth(
+                    metres(depth[step].reshape(depth.shape[1:3]), camera.metres_per_unit),
+                    images[step], self._matrix, pose, f"at step {step} of episode {index}",
+                )
+                for step in range(len(depth))
+            ])  # fmt: skip
+        rows = found[self._cloud]
+        colors = found[self._color] if self._color else None
+        if colors is None and rows.shape[2] == 6:
+            colors = np.nan_to_num(rows[..., 3:]).clip(0, 255)
+        if self._keep_order:
+            cut = None if colors is None else colors[:, :points].astype(np.uint8)
+            return rows[:, :points, :3], cut
+        pose = None if layout.camera is None else np.asarray(layout.camera.T_world_cam, float)
+        return self._maker.stacked([
+            self._maker.from_points(
+                rows[step, :, :3], None if colors is None else colors[step], pose,
+                f"at step {step} of episode {index}",
+            )
+            for step in range(len(rows))
+        ])  # fmt: skip
+
+
+def _cloud_name(layout: LeRobotLayout, features: dict[str, Feature]) -> str | None:
+    """The feature of points; None where a camera's depth makes them."""
+    if layout.point_cloud is not None or layout.camera is not None:
+        return layout.point_cloud
+    found = [
+        name for name, each in features.items()
+        if re.search("point_?cloud", name) and len(each.shape) == 2 and each.shape[1] in (3, 6)
+        and each.dtype.startswith("float")
+    ]  # fmt: skip
+    if len(found) != 1:
+        depth = [name for name, each in features.items() if each.is_depth or "depth" in name]
+        raise ConfigError(
+            "a dataset needs one feature of point clouds (P, 3 or 6), or depth and its camera",
+            received=f"clouds: {found or 'none'}, depth: {depth or 'none'}",
+            remedy="say point_cloud, or camera with depth, intrinsics and T_world_cam, in "
+            "layout=FILE.yaml (docs/data.md)",
+        )
+    return found[0]
+
+
+def _vector(features: dict[str, Feature], name: str) -> int:
+    feature = features.get(name)
+    if feature is None or len(feature.shape) != 1 or feature.dtype not in layout_of.NUMBERS:
+        raise DataError(
+            f"the dataset must have the feature '{name}', one row of numbers a step",
+            received=sorted(features) if feature is None else (feature.dtype, feature.shape),
+            remedy="name state and action in layout=FILE.yaml",
+        )
+    bounded(name, feature.shape, 8)
+    return feature.shape[0]
+
+
+def _spec(notes: Any, features: dict[str, Feature], cloud: str) -> DatasetSpec | None:
+    """What the dataset said of itself before it was written as LeRobot's; None if it did not."""
+    if not isinstance(notes, dict) or notes.get("points") != features[cloud].shape[0]:
+        return None
+    try:
+        return DatasetSpec.from_dict(notes)
+    except (DataError, KeyError, TypeError):
+        return None
+
+
+def _task(target: Target, there: DatasetSpec | None, state: int, action: int) -> str | None:
+    task = target.task
+    if task is None:
+        return None if there is None else there.task
+    if (task.state_dim, task.action_dim) != (state, action):
+        raise DataError(
+            f"{task.name} has {task.state_dim} state and {task.action_dim} action dimensions",
+            received=(state, action),
+            remedy="choose the task that was recorded",
+        )
+    return task.name
+
+
+def _camera(layout: LeRobotLayout, matrix: np.ndarray | None) -> dict[str, Any] | None:
+    if layout.camera is None or matrix is None:
+        return None
+    return {"intrinsics": matrix.tolist(), "T_world_cam": layout.camera.T_world_cam}
+
+
+def _extra_name(name: str, taken: dict[str, Any]) -> str:
+    """An identifier for the feature ``name``: that of ours, if it was."""
+    short = name.removeprefix(layout_of.IMAGES).removeprefix(layout_of.OBSERVATION)
+    found = re.sub(r"[^A-Za-z0-9_]", "_", short)
+    found = found if found[:1].isalpha() else f"feature_{found}"
+    if found in ("state", "action", "point_cloud", "color"):
+        found = f"feature_{found}"
+    while found in taken:
+        found += "_"
+    return found

@@ -37,6 +37,7 @@ def make(
     task: str,
     *,
     recipe: PointCloudRecipe | None = None,
+    color: bool = False,
     render_mode: str | None = None,
     **options: Any,
 ) -> PointCloudEnv:
@@ -45,6 +46,7 @@ def make(
     Args:
         task: full name, for example ``metaworld/drawer-open``.
         recipe: how the point cloud is made; without one, the suite's.
+        color: whether observed points have red, green and blue, from 0 to 255, behind x, y, z.
         render_mode: ``rgb_array`` where `PointCloudEnv.render` is wanted.
         options: values in place of the suite's: ``horizon``, ``points``, ``image_size``,
             ``camera``, ``camera_position``, ``camera_orientation``, ``crop_min``, ``crop_max``,
@@ -63,7 +65,7 @@ def make(
     select_backend()
     simulation = open_simulation(task)
     video = suite.videos[task]
-    return PointCloudEnv(simulation, spec_task, recipe, video, render_mode=render_mode)
+    return PointCloudEnv(simulation, spec_task, recipe, video, color=color, render_mode=render_mode)
 
 
 def open_simulation(task: str) -> Simulation:

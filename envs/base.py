@@ -26,14 +26,16 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
     """One task seen by one depth camera.
 
     Observations have ``point_cloud`` (P, 3) float32, world frame, metres, and ``agent_pos``
-    (S,) float32. Actions are (A,) float32 in [-1, 1]. A cloud is rendered by `reset`, `step`
-    and `observe`, not by `simulate`: use that for the steps the policy does not see.
+    (S,) float32. With ``color`` the cloud is (P, 6), red, green and blue from 0 to 255.
+    Actions are (A,) float32 in [-1, 1]. A cloud is rendered by `reset`, `step` and `observe`, not
+    by `simulate`: use that for the steps the policy does not see.
 
     Args:
         simulation: the physics of the task.
         spec_task: the task; its horizon is the number of control steps before truncation.
         recipe: how the point cloud is made.
         video: the view of `render`.
+        color: whether observed points have colors.
         render_mode: ``rgb_array`` where `render` is wanted.
 
     Raises:
@@ -56,6 +58,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         recipe: PointCloudRecipe,
         video: VideoView,
         *,
+        color: bool = False,
         render_mode: str | None = None,
     ) -> None:
         fps = round(spec_task.control_rate_hz)
@@ -65,6 +68,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         self.render_mode = render_mode
         self.spec_task = spec_task
         self.recipe = recipe
+        self.color = color
         self._simulation = simulation
         self._video = video
         self._expert: Expert | None = None  # in place of the task's own
@@ -78,11 +82,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         )
         self.observation_space: Any = Dict(
             {
-                "point_cloud": Box(
-                    np.tile(np.array(recipe.crop_min, np.float32), (recipe.points, 1)),
-                    np.tile(np.array(recipe.crop_max, np.float32), (recipe.points, 1)),
-                    dtype=np.float32,
-                ),
+                "point_cloud": _cloud_space(recipe, color=color),
                 "agent_pos": Box(-np.inf, np.inf, (spec_task.state_dim,), np.float32),
             }
         )
@@ -180,8 +180,12 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
             BackendError: the backend does not start.
         """
         self._show()
+        if self.color:
+            cloud = np.concatenate(self._cloud_camera.colored_cloud(), axis=1, dtype=np.float32)
+        else:
+            cloud = self._cloud_camera.cloud()
         return {
-            "point_cloud": self._cloud_camera.cloud(),
+            "point_cloud": cloud,
             "agent_pos": self._simulation.agent_pos(),
         }
 
@@ -189,8 +193,8 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         """`observe` and more for datasets.
 
         Returns:
-            Also ``color`` (P, 3) uint8, the color of each point, and ``full_state`` (F,)
-            float32, the simulator's own observation.
+            ``point_cloud`` (P, 3), also ``color`` (P, 3) uint8, the color of each point, and
+            ``full_state`` (F,) float32, the simulator's own observation.
         """
         self._show()
         points, colors = self._cloud_camera.colored_cloud()
@@ -281,3 +285,15 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         if self._steps is None:
             raise ObservationError("an environment must be reset before it is observed")
         self._simulation.show_goal()
+
+
+def _cloud_space(recipe: PointCloudRecipe, *, color: bool) -> Box:
+    low, high = (list(corner) for corner in (recipe.crop_min, recipe.crop_max))
+    if color:
+        low, high = [*low, 0, 0, 0], [*high, 255, 255, 255]
+    rows = (recipe.points, 1)
+    return Box(
+        np.tile(np.array(low, np.float32), rows),
+        np.tile(np.array(high, np.float32), rows),
+        dtype=np.float32,
+    )

@@ -11,7 +11,7 @@ def build_policy(preset: str, *, point_dim: int, state_dim: int, action_dim: int
 
     Args:
         preset: for example ``mp1`` or ``mp1_small``.
-        point_dim: values per point, 3 for xyz.
+        point_dim: values per point: 3 for xyz, 6 with colors.
         state_dim: S.
         action_dim: A.
 

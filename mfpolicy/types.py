@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 Array = Any
 """A numpy array or a torch tensor."""
 
+XYZRGB = 6
+"""Values of a colored point: x, y, z in metres, then red, green and blue from 0 to 255."""
+
 
 @dataclass(frozen=True)
 class Observation:
     """What the policy sees: point clouds in the world frame in metres, and robot states.
 
     Attributes:
-        point_cloud: (B, To, P, 3) float32.
+        point_cloud: (B, To, P, 3) float32; for a policy that sees colors (B, To, P, 6), red, green
+            and blue from 0 to 255 behind x, y, z.
         agent_pos: (B, To, S) float32.
     """
 
@@ -34,7 +38,7 @@ class Batch:
     """A training batch: an observation and the action chunk that starts at its first frame.
 
     Attributes:
-        point_cloud: (B, To, P, 3) float32, metres, world frame.
+        point_cloud: (B, To, P, 3) float32, metres, world frame; or (B, To, P, 6) with colors.
         agent_pos: (B, To, S) float32.
         action: (B, Th, A) float32.
         episode: (B,) int64, the episode each row comes from.

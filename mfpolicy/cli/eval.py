@@ -97,6 +97,7 @@ def environment_of(config: EvalConfig) -> Callable[..., Any]:
     envs = simulators()
     envs.spec(task)
     envs.select_backend()  # here, so that the workers inherit it and only one process warns
+    make = functools.partial(envs.make, color=True) if spec.color else envs.make
     if spec.recipe is None:
-        return functools.partial(envs.make, task, points=spec.points)
-    return functools.partial(envs.make, task, recipe=PointCloudRecipe.from_dict(spec.recipe))
+        return functools.partial(make, task, points=spec.points)
+    return functools.partial(make, task, recipe=PointCloudRecipe.from_dict(spec.recipe))

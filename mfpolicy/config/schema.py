@@ -26,6 +26,7 @@ class PolicyConfig:
         horizon: Th, steps of a predicted chunk; it starts at the first observed frame.
         n_action_steps: Ta, executed steps; they start at the last observed frame.
         points: P, points per cloud (a prefix of the stored ones); None takes all that are stored.
+        color: whether the policy sees the colors of points.
 
     Raises:
         ConfigError: a value is out of range, or the executed steps reach beyond the chunk.
@@ -36,6 +37,7 @@ class PolicyConfig:
     horizon: int
     n_action_steps: int
     points: int | None
+    color: bool
 
     def __post_init__(self) -> None:
         whole = ("n_obs_steps", "horizon", "n_action_steps", "points")

@@ -28,19 +28,21 @@ class WindowDataset:
         horizon: Th.
         n_action_steps: Ta.
         points: length of the prefix of each stored cloud; ``None`` takes all points.
+        color: whether red, green and blue, from 0 to 255, follow x, y, z of each point.
         device: where batches live.
         memory_budget_bytes: what the data may take on the device.
         episodes: which episodes, in which order; ``None`` takes all.
 
     Attributes:
-        points, state_dim, action_dim, episode_count: dimensions of the batches.
+        points, point_dim, state_dim, action_dim, episode_count: dimensions of the batches.
         episodes: the chosen episodes, by their number in the dataset.
         streamed: whether the point clouds exceed the memory budget.
 
     Raises:
         ConfigError: the horizons do not fit together.
         DataError: more points than stored are asked for, an episode does not exist or is named
-            twice, a value is NaN or infinite, or a chunk is damaged.
+            twice, a value is NaN or infinite, a chunk is damaged, or colors are wanted that are
+            not stored.
 
     Example:
         >>> windows = WindowDataset(open_dataset("data/drawer-open.zarr"),   # doctest: +SKIP
@@ -57,6 +59,7 @@ class WindowDataset:
         horizon: int,
         n_action_steps: int,
         points: int | None = None,
+        color: bool = False,
         device: str | torch.device = "cpu",
         memory_budget_bytes: int = 4 << 30,
         episodes: Sequence[int] | None = None,
@@ -73,15 +76,16 @@ class WindowDataset:
         budget = self._budget_for_clouds(int(ends[-1]), n_obs_steps + horizon, memory_budget_bytes)
         self._set_windows(n_obs_steps, horizon, n_action_steps)
 
-        self._reader = FrameReader(dataset, self.points)
+        self._reader = FrameReader(dataset, self.points, color=color)
+        self.point_dim = self._reader.point_dim
         self._state = self._tensor(self._reader.rows("state", self._spans))  # (N, S)
         self._action = self._tensor(self._reader.rows("action", self._spans))  # (N, A)
-        self.streamed = int(ends[-1]) * self.points * 12 > budget
+        self.streamed = int(ends[-1]) * self._reader.cloud_bytes > budget
         if self.streamed:
             self._rows = np.concatenate([np.arange(*span) for span in self._spans])  # (N,)
             self._stream = CloudStream(self._reader, budget)
         else:
-            self._clouds = self._load_clouds(int(ends[-1])).to(self.device)  # (N, P, 3)
+            self._clouds = self._load_clouds(int(ends[-1])).to(self.device)  # (N, P, C)
 
     def __len__(self) -> int:
         """Number of windows, which is the number of steps of the chosen episodes."""
@@ -124,7 +128,7 @@ class WindowDataset:
     def arrays(self) -> Iterator[dict[str, torch.Tensor]]:
         """Yields all steps of the chosen episodes once, in order, in blocks.
 
-        Each block has point_cloud (n, P, 3), agent_pos (n, S) and action (n, A), on the device.
+        Each block has point_cloud (n, P, C), agent_pos (n, S) and action (n, A), on the device.
         """
         if not self.streamed:
             yield {"point_cloud": self._clouds, "agent_pos": self._state, "action": self._action}
@@ -152,10 +156,10 @@ class WindowDataset:
             return self._clouds[observed]
         rows = self._rows[observed.cpu().numpy()]  # (B, To)
         clouds = self._stream.gather(rows.ravel())
-        return self._tensor(clouds).view(*rows.shape, self.points, 3)
+        return self._tensor(clouds).view(*rows.shape, *clouds.shape[1:])
 
     def _load_clouds(self, steps: int) -> torch.Tensor:
-        clouds = torch.empty((steps, self.points, 3))
+        clouds = torch.empty((steps, self.points, self.point_dim))
         first = 0
         for block in self._reader.cloud_blocks(self._spans):
             clouds[first : first + len(block)] = torch.from_numpy(block)

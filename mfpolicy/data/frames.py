@@ -10,6 +10,7 @@ import numpy as np
 
 from mfpolicy.data.reader import Dataset
 from mfpolicy.errors import DataError
+from mfpolicy.types import XYZRGB
 
 _BLOCK_BYTES = 64 << 20
 
@@ -20,21 +21,32 @@ class FrameReader:
     Args:
         dataset: where from.
         points: length n of the prefix of every point cloud.
+        color: whether red, green and blue follow x, y, z.
+
+    Attributes:
+        point_dim: C, values per point, 3 or 6.
+        cloud_bytes: what a cloud takes in memory.
     """
 
-    def __init__(self, dataset: Dataset, points: int) -> None:
+    def __init__(self, dataset: Dataset, points: int, *, color: bool = False) -> None:
         self.dataset, self.points = dataset, points
+        self.point_dim = XYZRGB if color else 3
+        self.cloud_bytes = 4 * points * self.point_dim
         self.rows_per_chunk = dataset.stored("point_cloud").rows_per_chunk
 
     def clouds(self, start: int, stop: int) -> np.ndarray:
-        """Returns the points of steps ``start`` to ``stop``, (L, n, 3).
+        """Returns the points of steps ``start`` to ``stop``, (L, n, C).
 
         Raises:
-            DataError: a chunk is damaged, or a value is NaN or infinite.
+            DataError: a chunk is damaged, a value is NaN or infinite, or colors are not stored.
         """
-        return self._finite(
+        clouds = self._finite(
             "point_cloud", start, self.dataset.read_points(start, stop, self.points)
         )
+        if self.point_dim == 3:
+            return clouds
+        colors = self.dataset.read_colors(start, stop, self.points)
+        return np.concatenate([clouds, colors], axis=2, dtype=np.float32)
 
     def rows(self, name: str, spans: Sequence[tuple[int, int]]) -> np.ndarray:
         """Returns the array ``name`` over ``spans`` of steps, one after the other.
@@ -53,7 +65,7 @@ class FrameReader:
     def cloud_blocks(self, spans: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
         """Yields the points over ``spans`` in blocks that end with chunks, to decode each once."""
         size = self.rows_per_chunk
-        chunks = max(1, _BLOCK_BYTES // (size * self.points * 12))
+        chunks = max(1, _BLOCK_BYTES // (size * self.cloud_bytes))
         for start, stop in spans:
             first = start
             while first < stop:
@@ -87,18 +99,19 @@ class CloudStream:
 
     def __init__(self, reader: FrameReader, cache_bytes: int) -> None:
         self._reader = reader
-        self._capacity = max(1, cache_bytes // (reader.rows_per_chunk * reader.points * 12))
+        self._capacity = max(1, cache_bytes // (reader.rows_per_chunk * reader.cloud_bytes))
         self._chunks: OrderedDict[int, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
     def gather(self, steps: np.ndarray) -> np.ndarray:
-        """Returns the clouds of ``steps`` (n,), in that order, (n, points, 3).
+        """Returns the clouds of ``steps`` (n,), in that order, (n, points, C).
 
         Raises:
             DataError: a chunk is damaged, or a value is NaN or infinite.
         """
         unique, inverse = np.unique(steps, return_inverse=True)
-        clouds = np.empty((len(unique), self._reader.points, 3), np.float32)
+        shape = (len(unique), self._reader.points, self._reader.point_dim)
+        clouds = np.empty(shape, np.float32)
         size = self._reader.rows_per_chunk
         chunks, starts = np.unique(unique // size, return_index=True)
         for chunk, start, stop in zip(chunks, starts, [*starts[1:], len(unique)], strict=True):

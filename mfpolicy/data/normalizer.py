@@ -9,6 +9,7 @@ from torch import nn
 
 from mfpolicy.data.dataset import WindowDataset
 from mfpolicy.errors import DataError
+from mfpolicy.types import XYZRGB
 
 CONSTANT_RANGE = 1e-4
 """A channel that varies by less is taken as constant (as DP3 and MP1 do)."""
@@ -88,7 +89,8 @@ class Normalizer(nn.Module):
     """The normalisers of what a policy sees and does.
 
     Attributes:
-        point_cloud: of x, y, z, shared by all points. agent_pos: of S. action: of A channels.
+        point_cloud: of x, y, z, shared by all points; of colors from 0 to 255, whichever of them
+            the data show. agent_pos: of S. action: of A channels.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Normalizer(nn.Module):
         for block in windows.arrays():
             for name, values in block.items():
                 bounds[name].update(values)
+        bounds["point_cloud"].fix_colors()
         return cls(**{name: bound.normalizer() for name, bound in bounds.items()})
 
 
@@ -135,6 +138,11 @@ class _Bounds:
         low, high = rows.aminmax(dim=0)  # NaN propagates, and from_min_max refuses it
         self.minimum = low if self.minimum is None else torch.minimum(self.minimum, low)
         self.maximum = high if self.maximum is None else torch.maximum(self.maximum, high)
+
+    def fix_colors(self) -> None:
+        """Sets the bounds of the channels behind x, y, z to those of 8 bits."""
+        if self.minimum is not None and self.maximum is not None and len(self.minimum) == XYZRGB:
+            self.minimum[3:], self.maximum[3:] = 0, 255
 
     def normalizer(self) -> ChannelNormalizer:
         if self.minimum is None or self.maximum is None:

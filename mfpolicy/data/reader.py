@@ -14,6 +14,7 @@ from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.data.stored_array import StoredArray
 from mfpolicy.data.structure import read_structure
 from mfpolicy.errors import DataError
+from mfpolicy.types import XYZRGB
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,35 @@ class Dataset:
         with np.errstate(over="ignore"):  # beyond float32: infinite, which training refuses
             return xyz.astype(np.float32, copy=False)
 
+    @property
+    def has_color(self) -> bool:
+        """Whether the colors of the points are stored."""
+        return "color" in self._arrays or self.stored("point_cloud").array.shape[2] == XYZRGB
+
+    def read_colors(self, start: int, stop: int, points: int | None = None) -> np.ndarray:
+        """Returns red, green and blue of what :meth:`read_points` returns, (L, points, 3) uint8.
+
+        Raises:
+            DataError: no colors are stored, or not one of 8 bits for each point, or a chunk is
+                damaged.
+        """
+        if not self.has_color:
+            raise DataError(
+                "the dataset must store the colors of its points",
+                received=f"{self.path}, without data/color",
+                remedy="collect it with store_extras=true, or train without policy.color",
+            )
+        if "color" not in self._arrays:
+            rgb = self.stored("point_cloud").read(start, stop, slice(0, points), slice(3, 6))
+            return np.nan_to_num(rgb).round().clip(0, 255).astype(np.uint8)  # floats, 0 to 255
+        stored = self._arrays["color"]
+        if stored.array.dtype != np.uint8 or stored.array.shape[1:] != (self.spec.points, 3):
+            raise DataError(
+                f"'data/color' of {self.path} must be uint8 of shape (N, {self.spec.points}, 3)",
+                received=f"{stored.array.dtype} {stored.array.shape}",
+            )
+        return stored.read(start, stop, slice(0, points))
+
     def episode(self, index: int) -> Episode:
         """Reads episode ``index`` with all its arrays.
 
@@ -132,18 +162,9 @@ class Dataset:
             action=self.stored("action").read(start, stop).astype(np.float32, copy=False),
             seed=None if self.seeds is None else int(self.seeds[index]),
             success=None if self.success is None else bool(self.success[index]),
-            color=self._color(start, stop),
+            color=self.read_colors(start, stop) if self.has_color else None,
             extras=extras,
         )
-
-    def _color(self, start: int, stop: int) -> np.ndarray | None:
-        if "color" in self._arrays:
-            return self._arrays["color"].read(start, stop)
-        cloud = self.stored("point_cloud")
-        if cloud.array.shape[2] == 3:
-            return None
-        rgb = cloud.read(start, stop, slice(None), slice(3, 6))  # 0 to 255, stored as floats
-        return np.nan_to_num(rgb).round().clip(0, 255).astype(np.uint8)
 
 
 def open_dataset(path: str | os.PathLike[str]) -> Dataset:

@@ -74,8 +74,8 @@ class OnnxPolicy:
         """Turns an observation into an action chunk.
 
         Args:
-            observation: point_cloud (B, To, P, 3) in metres in the world frame and agent_pos
-                (B, To, S), numpy or torch.
+            observation: point_cloud (B, To, P, C) in metres in the world frame, colors from 0 to
+                255, and agent_pos (B, To, S), numpy or torch.
             noise: (B, Th, A), distributed as the objective's noise; None draws it.
 
         Returns:

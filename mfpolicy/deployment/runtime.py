@@ -15,6 +15,7 @@ from mfpolicy.errors import ObservationError, RunError
 from mfpolicy.options import check_whole
 from mfpolicy.policy import Policy
 from mfpolicy.policy.files import check_device
+from mfpolicy.policy.observation import check_colors, color_remedy
 from mfpolicy.types import Observation
 
 
@@ -92,8 +93,8 @@ class Runtime:
         """Turns an observation into actions.
 
         Args:
-            observation: point_cloud (B, To, P, C) in metres in the world frame and agent_pos
-                (B, To, S), on the host.
+            observation: point_cloud (B, To, P, C) in metres in the world frame, colors from 0 to
+                255, and agent_pos (B, To, S), on the host.
             noise: (B, Th, A), distributed as the objective's noise; the same noise gives the same
                 actions. None draws.
             generator: draws the noise where none is given.
@@ -103,7 +104,7 @@ class Runtime:
 
         Raises:
             ObservationError: a key is missing, a shape is not the compiled one, a value is not a
-                finite number.
+                finite number or no color.
             RunError: the policy's weights were changed since it was compiled.
         """
         if _versions(self._watched) != self._versions:
@@ -146,9 +147,7 @@ class Runtime:
                 raise ObservationError(
                     f"{key} must have the shape that was compiled, {buffer.shape}",
                     received=value.shape,
-                    remedy=f"compile with batch={value.shape[0]}"
-                    if value.ndim == buffer.ndim and value.shape[1:] == buffer.shape[1:]
-                    else "stack the last To frames, sampled as the policy's recipe says",
+                    remedy=_remedy(key, buffer.shape, value.shape),
                 )
         np.copyto(buffer, value, casting="unsafe")
         if not np.isfinite(buffer).all():
@@ -157,12 +156,21 @@ class Runtime:
                 received=f"{int((~np.isfinite(buffer)).sum())} NaN or infinite values",
                 remedy="drop the frame, or the points, before the policy sees them",
             )
+        if key == "point_cloud" and self.spec.color:
+            check_colors(buffer)
 
     def _takes_any_number_of_points(self, shape: tuple[int, ...]) -> bool:
         fixed = self._buffers["point_cloud"].shape
         free = self.spec.points is None and self.backend in ("packed", "eager")
         others = shape[:2] + shape[3:] == fixed[:2] + fixed[3:]
         return free and others and len(shape) == 4 and shape[2] > 0
+
+
+def _remedy(key: str, wanted: tuple[int, ...], given: tuple[int, ...]) -> str:
+    if len(given) == len(wanted) and given[1:] == wanted[1:]:
+        return f"compile with batch={given[0]}"
+    stack = "stack the last To frames, sampled as the policy's recipe says"
+    return color_remedy(key, wanted, given) or stack
 
 
 def _versions(tensors: list[torch.Tensor]) -> list[int]:

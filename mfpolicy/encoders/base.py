@@ -14,7 +14,8 @@ class CloudEncoder(nn.Module):
     """One normalised point cloud → one feature vector.
 
     Attributes:
-        point_dim: values per point, 3 for xyz.
+        point_dim: values per point: 3 for xyz, 6 with red, green and blue behind them. All are
+            normalised.
         output_dim: size of the feature vector.
     """
 

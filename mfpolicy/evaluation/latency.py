@@ -95,7 +95,7 @@ def decide(
 
     Args:
         policy: the policy.
-        frames: the last To observations, oldest first, each with point_cloud (P, 3) in metres
+        frames: the last To observations, oldest first, each with point_cloud (P, C) in metres
             and agent_pos (S,).
         steps: network evaluations (NFE).
         generator: source of the policy's noise, on the policy's device.

@@ -163,11 +163,12 @@ def _training(run: Path, config: dict[str, Any], spec: PolicySpec) -> str:
 
 def _usage(run: Path, spec: PolicySpec, summaries: Sequence[EvalSummary]) -> str:
     points = spec.points or "P"
+    colors = ", then red, green, blue from 0 to 255" if spec.color else ""
     again = _evaluate_again(spec, summaries[-1]) if summaries else ""
     return (
         "## Use\n\n```python\nimport mfpolicy\n\n"
         f'policy = mfpolicy.load_policy("{run.as_posix()}")\n'
-        f"# point_cloud (B, {spec.n_obs_steps}, {points}, {spec.point_dim}) in metres, "
+        f"# point_cloud (B, {spec.n_obs_steps}, {points}, {spec.point_dim}) in metres{colors}, "
         f"agent_pos (B, {spec.n_obs_steps}, {spec.state_dim})\n"
         'actions = policy.predict({"point_cloud": point_cloud, "agent_pos": agent_pos})\n'
         f"# (B, {spec.n_action_steps}, {spec.action_dim})\n```\n\n"

@@ -10,7 +10,10 @@ from typing import Any
 from mfpolicy.errors import RunError
 from mfpolicy.policy.files import WEIGHTS, read_spec
 
-CONFIG, METRICS, STATE = "config.yaml", "metrics.jsonl", "training_state"
+CONFIG, DATA, METRICS, STATE = "config.yaml", "data.yaml", "metrics.jsonl", "training_state"
+RAYCAST = "raycast"
+"""The renderer whose clouds differ a little from those of the others; see ``envs/README.md``."""
+
 _REMEDIES = {
     CONFIG: "copy the run folder again, whole; or train again with the same out=",
     WEIGHTS: "train until the first checkpoint (`mfpolicy train … resume=true` goes on), "
@@ -51,6 +54,33 @@ def check_unseen(run: Path, seeds: range) -> None:
             received=f"{len(shared)} shared: {shared[0]} to {shared[-1]}",
             remedy=f"begin later, for example with seed={max(10000, max(demonstrated) + 1)}",
         )
+
+
+def check_renderer(run: Path, renderer: str | None) -> None:
+    """Refuses to show a policy that sees colors those of another kind of renderer.
+
+    Rays know neither light nor texture, so their colors are not those of OpenGL.
+
+    Args:
+        run: of a policy that sees colors; where it does not say its renderer, all is let through.
+        renderer: of the environment, None where it does not say.
+
+    Raises:
+        RunError: one of both casts rays, the other does not.
+    """
+    import yaml
+
+    path = run / DATA
+    described = yaml.safe_load(path.read_text()) if path.is_file() else None
+    trained = described.get("renderer") if isinstance(described, dict) else None
+    if None in (trained, renderer) or (trained == RAYCAST) == (renderer == RAYCAST):
+        return
+    raise RunError(
+        "a policy that sees colors must be shown those of the renderer that it was trained with",
+        received=f"{renderer}, trained with {trained}",
+        remedy="evaluate where the same renderer works (`mfpolicy doctor` says which do), or "
+        "collect and train with this one",
+    )
 
 
 def weights_sha256(run: Path) -> str:

@@ -15,14 +15,18 @@ from mfpolicy.evaluation.compiled import CompiledRollout, check_compiled
 from mfpolicy.evaluation.latency import RolloutPolicy
 from mfpolicy.evaluation.pictures import draw_point_cloud
 from mfpolicy.evaluation.rollout import RolloutEnv, run_episode, warm_up
+from mfpolicy.evaluation.run_folder import RAYCAST, check_renderer
 from mfpolicy.evaluation.video import VideoWriter
 from mfpolicy.policy import load_policy
-from mfpolicy.types import EpisodeResult
+from mfpolicy.types import XYZRGB, EpisodeResult
+
+_COLOR_REMEDIES = {
+    (XYZRGB, 3): "make the environment with color=True: the policy sees colors",
+    (3, XYZRGB): "make the environment without color: the policy sees none",
+}
+"""By values per point of policy and environment."""
 
 PLAIN_EXECUTION: Mapping[str, Any] = {"name": "receding_horizon"}
-
-RAYCAST = "raycast"
-"""The renderer whose clouds differ a little from those of the others; see ``envs/README.md``."""
 
 MakeEnv = Callable[..., Any]
 """Builds an environment; takes ``render_mode="rgb_array"`` where a video is wanted."""
@@ -44,7 +48,8 @@ class EpisodeService:
         compiled: backend and precision of a compiled policy; None runs the policy itself.
 
     Raises:
-        RunError: the policy does not fit the environment.
+        RunError: the policy does not fit the environment, or sees colors, and those of the
+            environment are of another kind than it was trained with.
         ConfigError: the policy's objective cannot do so many steps, or no such guidance, or the
             execution does not exist or does not fit the policy.
     """
@@ -74,6 +79,8 @@ class EpisodeService:
         self.env: Any = make_env()
         try:
             check_fit(self.policy.spec, self.env)
+            if self.policy.spec.color:
+                check_renderer(run, getattr(self.env, "renderer", None))
             warm_up(self.env, self.decider, self.steps, guidance_scale)
         except BaseException:
             self.env.close()
@@ -203,7 +210,8 @@ def check_fit(spec: Any, env: Any) -> None:
             raise RunError(
                 f"policy and environment must agree on {what}",
                 received=f"policy {policy_has}, environment {env_has}",
-                remedy="evaluate with the task and recipe that the policy was trained on",
+                remedy=_COLOR_REMEDIES.get((policy_has, env_has))
+                or "evaluate with the task and recipe that the policy was trained on",
             )
     if spec.points is not None and cloud[0] < spec.points:
         raise RunError(

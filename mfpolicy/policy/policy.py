@@ -144,8 +144,9 @@ class Policy(nn.Module):
         """Turns an observation into an action chunk.
 
         Args:
-            observation: point_cloud (B, To, P, 3) in metres in the world frame and agent_pos
-                (B, To, S), numpy or torch.
+            observation: point_cloud (B, To, P, 3) in metres in the world frame, (B, To, P, 6) with
+                colors from 0 to 255 for a policy that sees them, and agent_pos (B, To, S), numpy
+                or torch.
             steps: number of network evaluations (NFE); None takes the objective's default, 1 for
                 one-step objectives.
             noise: (B, Th, A), distributed as the objective's noise, (B, N, Th, A) for N candidates;

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mfpolicy.errors import ConfigError
+from mfpolicy.types import XYZRGB
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class PolicySpec:
 
     Attributes:
         preset: name of the preset it was made from.
-        point_dim: values per point. points: points per cloud, None for any number.
+        point_dim: values per point: 3, or 6 with red, green and blue from 0 to 255.
+        points: points per cloud, None for any number.
         state_dim: S. action_dim: A.
         n_obs_steps: To. horizon: Th. n_action_steps: Ta.
         encoder, network, objective: registered name under ``name``, options beside it; the
@@ -54,6 +56,11 @@ class PolicySpec:
                 f"[1, {longest}], since a chunk starts at the first observed step",
                 received=self.n_action_steps,
             )
+
+    @property
+    def color(self) -> bool:
+        """Whether the policy sees the colors of points."""
+        return self.point_dim == XYZRGB
 
     def part(self, kind: str) -> dict[str, Any]:
         """Returns the name and options of the encoder, the network or the objective.

@@ -35,6 +35,7 @@ class SharedWindows:
         horizon: int,
         n_action_steps: int,
         points: int | None = None,
+        color: bool = False,
         device: str | torch.device = "cpu",
         episodes: Sequence[int] | None = None,
     ) -> WindowDataset:
@@ -44,6 +45,7 @@ class SharedWindows:
             dataset.path.resolve(),
             dataset.episode_ends.tobytes(),
             dataset.spec.points if points is None else points,
+            color,
             torch.device(device),
             None if episodes is None else tuple(episodes),
         )
@@ -53,7 +55,7 @@ class SharedWindows:
                 windows = loaded.rewindowed(**sizes)
             else:
                 windows = WindowDataset(
-                    dataset, **sizes, points=points, device=device, episodes=episodes
+                    dataset, **sizes, points=points, color=color, device=device, episodes=episodes
                 )
                 if windows.device.type == "cuda":  # the others read them on streams of their own
                     torch.cuda.synchronize(windows.device)

@@ -92,7 +92,7 @@ def train(
     windows = _windows(load, dataset, config, device, trained)
     heldout = _windows(load, dataset, config, device, held) if held else None
     config = settled(config, world)
-    claim = claim_run_folder(config, describe_data(dataset))
+    claim = claim_run_folder(config, describe_data(dataset, color=config.policy.color))
     policy = _build(config, dataset, windows, seeds=claim.seeds).to(device)
     teach = functools.partial(train, load=load)
     with process_group(world, device):
@@ -132,6 +132,7 @@ def _windows(
         horizon=config.policy.horizon,
         n_action_steps=config.policy.n_action_steps,
         points=config.policy.points,
+        color=config.policy.color,
         device=device,
         episodes=episodes,
     )
@@ -176,9 +177,9 @@ def _build(
     recipe = dataset.spec.recipe
     if recipe is not None:
         recipe = dataclasses.replace(recipe, points=windows.points)
-    sizes = {"state_dim": windows.state_dim, "action_dim": windows.action_dim}
+    sizes = {name: getattr(windows, name) for name in ("point_dim", "state_dim", "action_dim")}
     spec = dataclasses.replace(
-        policy_spec(config, point_dim=3, **sizes),
+        policy_spec(config, **sizes),
         points=windows.points,
         task=config.task,
         control_rate_hz=dataset.spec.control_rate_hz,

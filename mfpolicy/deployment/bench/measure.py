@@ -24,8 +24,11 @@ def observation_for(runtime: Runtime, random: np.random.Generator) -> dict[str, 
     """A random observation of the right size, (B, To, P, C) and (B, To, S)."""
     spec = runtime.spec
     lead = (runtime.batch, spec.n_obs_steps)
+    cloud = random.random((*lead, spec.points or 512, spec.point_dim), np.float32)
+    if spec.color:
+        cloud[..., 3:] *= 255
     return {
-        "point_cloud": random.random((*lead, spec.points or 512, spec.point_dim), np.float32),
+        "point_cloud": cloud,
         "agent_pos": random.random((*lead, spec.state_dim), np.float32),
     }
 

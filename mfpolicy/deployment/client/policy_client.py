@@ -81,8 +81,9 @@ class PolicyClient:
         """Returns the action chunk of an observation, in the environment's units.
 
         Args:
-            observation: ``point_cloud`` (B, To, P, 3) in metres in the world frame and
-                ``agent_pos`` (B, To, S). Without the batch axis, so are noise and actions.
+            observation: ``point_cloud`` (B, To, P, 3) in metres in the world frame, (B, To, P, 6)
+                with colors from 0 to 255 for a policy that sees them, and ``agent_pos`` (B, To,
+                S). Without the batch axis, so are noise and actions.
             noise: (B, Th, A) that the chunk starts from; the same noise gives the same actions.
             seed: draws the noise in place of ``noise``; the same seed gives the same noise.
             noise_scale: factor on the noise; 0 leaves the centre of the policy's chunks.

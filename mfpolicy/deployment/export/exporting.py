@@ -59,10 +59,10 @@ def export_policy(
 ) -> ExportReport:
     """Exports the policy of a run and checks that the result decides as the policy does.
 
-    The graph takes point_cloud (B, To, P, C) in metres, agent_pos (B, To, S) and noise
-    (B, Th, A), float32, for any B, and returns actions (B, Ta, A) in the environment's units:
-    normalisation, encoder and sampler are inside. It carries its spec, its point-cloud recipe
-    and the versions it was made with.
+    The graph takes point_cloud (B, To, P, C) in metres, colors from 0 to 255, agent_pos (B, To, S)
+    and noise (B, Th, A), float32, for any B, and returns actions (B, Ta, A) in the environment's
+    units: normalisation, encoder and sampler are inside. It carries its spec, its point-cloud
+    recipe and the versions it was made with.
 
     Args:
         run: run folder, or its ``.safetensors`` file.

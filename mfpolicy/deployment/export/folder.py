@@ -34,8 +34,8 @@ python example.py
 {example}```
 
 - It sees the last {n_obs_steps} frames. Each is the points of the scene, (M, {point_dim}), in
-  metres in the world frame, as many as the camera gives, and the robot's state, ({state_dim},).
-  `observe` crops and samples them as in training.
+  metres in the world frame{colors}, as many as the camera gives, and the robot's state,
+  ({state_dim},). `observe` crops and samples them as in training.
 - It returns {n_action_steps} actions, ({n_action_steps}, {action_dim}), in the units of the
   demonstrations, for the next {n_action_steps} control steps{rate}.
 - It knows nothing of safety: limits of speed, force and space are the robot's.
@@ -98,6 +98,7 @@ def _readme(spec: PolicySpec, facts: Mapping[str, Any]) -> str:
         version=facts["versions"]["mfpolicy"],
         example=_EXAMPLE,
         rate=rate,
+        colors=", then red, green and blue from 0 to 255" if spec.color else "",
         precision=facts["precision"],
         error=facts["parity"]["error"],
         camera=_camera(spec.recipe) if spec.recipe else "",

@@ -94,11 +94,11 @@ def random_inputs(
     cloud = (batch, spec.n_obs_steps, spec.points or POINTS, spec.point_dim)
     state = (batch, spec.n_obs_steps, spec.state_dim)
     noise = policy.objective.noise.draw((batch, spec.horizon, spec.action_dim), generator=generator)
-    return (
-        _uniform(normalizer.point_cloud, cloud, generator),
-        _uniform(normalizer.agent_pos, state, generator),
-        noise,
-    )
+    points = _uniform(normalizer.point_cloud, cloud, generator)
+    if spec.color:  # an untrained policy's normaliser does not know their range
+        colors = points[..., 3:]
+        colors.copy_(torch.randint(256, colors.shape, generator=generator))
+    return points, _uniform(normalizer.agent_pos, state, generator), noise
 
 
 def _uniform(

@@ -13,6 +13,7 @@ import pathlib
 import numpy as np
 
 _SMALL_CLOUD = 256
+_XYZRGB = 6
 
 
 class RobotPolicy:
@@ -56,11 +57,17 @@ class RobotPolicy:
         """Takes what the robot sees now.
 
         Args:
-            points_world: (M, 3 or more), metres in the world frame, all that the camera sees; they
-                are cropped and sampled as in training.
+            points_world: (M, C), metres in the world frame, all that the camera sees; they are
+                cropped and sampled as in training. C is 3, or 6 for a policy that sees colors:
+                red, green and blue from 0 to 255 behind x, y, z.
             state: (S,).
         """
-        points = np.asarray(points_world, np.float32)
+        points = _cloud(points_world)
+        if points.shape[1] != self.spec["point_dim"]:
+            colors = ", x, y, z, red, green, blue" if self.spec["point_dim"] == _XYZRGB else ""
+            raise ValueError(
+                f"points must be (M, {self.spec['point_dim']}{colors}). Received: {points.shape}."
+            )
         if self.crop_min is not None:
             points = points[crop(points, self.crop_min, self.crop_max)]
         if self._points is not None:
@@ -84,7 +91,8 @@ class RobotPolicy:
         """Turns observations into action chunks.
 
         Args:
-            point_cloud: (B, To, P, C), cropped and sampled, metres, world frame.
+            point_cloud: (B, To, P, C), cropped and sampled, metres, world frame; colors from 0 to
+                255.
             agent_pos: (B, To, S).
             noise: (B, Th, A); None draws it.
 
@@ -104,6 +112,8 @@ class RobotPolicy:
             name: _checked(name, value, shapes[name])
             for name, value in zip(shapes, (point_cloud, agent_pos, noise), strict=True)
         }
+        if spec["point_dim"] == _XYZRGB:
+            _check_colors(feed["point_cloud"][..., 3:])
         return np.asarray(self._session.run(None, feed)[0])
 
     def draw_noise(self, rows):
@@ -183,3 +193,12 @@ def _checked(name, value, shape):
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite")
     return array
+
+
+def _check_colors(colors):
+    low, high = colors.min(), colors.max()
+    if low < 0 or high > 255 or (high <= 1 and (colors % 1 != 0).any()):
+        raise ValueError(
+            f"colors must lie from 0 to 255; multiply those from 0 to 1 by 255. "
+            f"Received: {low:g} to {high:g}."
+        )

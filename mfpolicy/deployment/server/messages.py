@@ -30,7 +30,8 @@ class Request:
     """A request that can be acted on.
 
     Attributes:
-        observation: point_cloud (B, To, P, C) and agent_pos (B, To, S), float32 and finite.
+        observation: point_cloud (B, To, P, C) and agent_pos (B, To, S), float32 and finite, colors
+            from 0 to 255.
         noise: (B, Th, A) float32, or None.
         seed: draws the noise where none is given.
         noise_scale: factor on the noise.

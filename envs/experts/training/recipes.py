@@ -40,5 +40,5 @@ RECIPES: Mapping[str, Recipe] = {
     "pen": Recipe(
         PlannerSettings(samples=48, noise=0.6, lookahead=24), demonstrations=16, episodes=200
     ),
-    "relocate": Recipe(PlannerSettings(samples=48, noise=0.4)),
+    "relocate": Recipe(PlannerSettings(samples=48, noise=0.4, lookahead=24), demonstrations=8),
 }

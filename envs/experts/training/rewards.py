@@ -112,8 +112,8 @@ def _relocate(s: Signals) -> NDArray[Any]:
     lifted = height > 0.04
     return (
         -_distance(s["palm"], s["object"])
-        - 0.3 * _tips_distance(s)
-        + lifted * (1.5 - distance - 0.5 * _distance(s["palm"], s["target"]))
+        - 0.6 * _tips_distance(s)
+        + lifted * (3.0 - distance - 0.5 * _distance(s["palm"], s["target"]))
         + 0.5 * np.clip((height - 0.035) / 0.05, 0, 1)
         + 3.0 * (distance < 0.1)
         + 3.0 * (distance < 0.05)

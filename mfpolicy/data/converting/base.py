@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -125,6 +126,23 @@ def digest(parts: Iterable[bytes]) -> str:
     for part in parts:
         found.update(part)
     return found.hexdigest()
+
+
+def extra_name(name: str, taken: Iterable[str]) -> str:
+    """An identifier for an extra array that was called ``name``, other than those taken.
+
+    Example:
+        >>> extra_name("next.reward", [])
+        'next_reward'
+        >>> extra_name("state", [])
+        'recorded_state'
+    """
+    found = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    if not found[:1].isalpha() or found in ("state", "action", "point_cloud", "color"):
+        found = f"recorded_{found}"
+    while found in taken:
+        found += "_"
+    return found
 
 
 def provenance(format_name: str, path: Path, sha256: str, **notes: Any) -> dict[str, Any]:

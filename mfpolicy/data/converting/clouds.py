@@ -164,7 +164,71 @@ class CloudMaker:
         colors = None if rgb is None else rgb.reshape(-1, 3)[seen.ravel()]
         return self.from_points(xyz, colors, T_world_cam, where)
 
-    def stacked(
+    def of_rows(
+        self,
+        rows: np.ndarray,
+        colors: np.ndarray | None,
+        T_world: np.ndarray | None,
+        index: int,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Clouds of an episode from stored points.
+
+        Args:
+            rows: (L, M, 3), or (L, M, 6) with colors 0 to 255.
+            colors: (L, M, 3) uint8, or None for those in ``rows``.
+            T_world: (4, 4), or None.
+            index: number of the episode, for messages.
+
+        Returns:
+            (L, P, 3) float32 and (L, P, 3) uint8 or None.
+
+        Raises:
+            DataError: no point of a step is left.
+        """
+        if colors is None and rows.shape[2] == 6:
+            colors = np.nan_to_num(rows[..., 3:]).clip(0, 255)
+        return self._stacked([
+            self.from_points(
+                rows[step, :, :3], None if colors is None else colors[step], T_world,
+                f"at step {step} of episode {index}",
+            )
+            for step in range(len(rows))
+        ])  # fmt: skip
+
+    def of_images(
+        self,
+        depth: np.ndarray,
+        images: np.ndarray | None,
+        camera: CameraLayout,
+        matrix: np.ndarray,
+        index: int,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Clouds of an episode from depth images.
+
+        Args:
+            depth: (L, H, W) or (L, H, W, 1) in units of the camera.
+            images: (L, H, W, 3) uint8, or None.
+            camera: says the unit and where it is.
+            matrix: (3, 3) intrinsics, our convention.
+            index: number of the episode, for messages.
+
+        Returns:
+            As :meth:`of_rows`.
+
+        Raises:
+            DataError: no point of a step is left, or the images differ in size.
+        """
+        pose = np.asarray(camera.T_world_cam, np.float64)
+        return self._stacked([
+            self.from_depth(
+                metres(depth[step].reshape(depth.shape[1:3]), camera.metres_per_unit),
+                None if images is None else images[step], matrix, pose,
+                f"at step {step} of episode {index}",
+            )
+            for step in range(len(depth))
+        ])  # fmt: skip
+
+    def _stacked(
         self, made: list[tuple[np.ndarray, np.ndarray | None]]
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """(L, P, 3) float32 and (L, P, 3) uint8 or None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -76,3 +76,35 @@ def replay(
             break
     rule = env.spec_task.demonstration
     return recorded_episode(frames, list(actions[: len(frames)]), successes, seed=seed, rule=rule)
+
+
+def rendered(
+    env: ReplayEnv,
+    states: Sequence[Mapping[str, np.ndarray]],
+    actions: np.ndarray,
+    successes: Sequence[bool],
+    *,
+    seed: int,
+    store_extras: bool,
+) -> Episode:
+    """Renders what the environment would have seen in each of ``states``, without simulating.
+
+    Args:
+        env: the task.
+        states: of the simulator before each action, arrays by name.
+        actions: (L, A) float32 in [-1, 1].
+        successes: recorded flag after each action, one for each or one fewer.
+        seed: number of the episode.
+        store_extras: also keep colors and the simulator's own observation.
+
+    Raises:
+        ConfigError: one is no state of the task.
+    """
+    observe = env.observe_full if store_extras else env.observe
+    frames = []
+    for state in states:
+        env.restore(state)
+        frames.append({name: np.array(value) for name, value in observe().items()})
+    flags = [*successes, *successes[-1:]][: len(frames)] or [False] * len(frames)
+    rule = env.spec_task.demonstration
+    return recorded_episode(frames, list(actions), list(flags), seed=seed, rule=rule)

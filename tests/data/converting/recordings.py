@@ -14,28 +14,38 @@ from envs.experts.network import NetworkExpert, expert_file
 STEPS = 200  # of gymnasium-robotics, at 100 Hz
 
 
-def record_door(seed: int, *, steps: int = STEPS, still: bool = False) -> dict:
-    """One path of DAPG's structure: the door's expert in plain gymnasium-robotics."""
+def record_door(
+    seed: int, *, steps: int = STEPS, still: bool = False, states: bool = False
+) -> dict:
+    """One path of DAPG's structure: the door's expert in plain gymnasium-robotics.
+
+    With ``states`` also the simulator's state before each action and after the last.
+    """
     simulation = envs.open_simulation("adroit/door")
     env = simulation._env
     observation, _ = env.reset(seed=seed)
     start = env.get_env_state()
     expert = NetworkExpert.load(expert_file("adroit", "door"))
-    observations, actions, rewards = [], [], []
+    observations, actions, rewards, visited = [], [], [], []
     action = np.zeros(28)
     for step in range(steps):
         if step % 2 == 0 and not still:  # the expert acts at 50 Hz
             action = np.float64(expert.action(observation))
         observations.append(observation)
+        if states:
+            visited.append({name: np.array(value) for name, value in env.get_env_state().items()})
         actions.append(action)
         observation, reward, *_ = env.step(action)
         rewards.append(reward)
+    if states:
+        visited.append({name: np.array(value) for name, value in env.get_env_state().items()})
     simulation.close()
     return {
         "observations": np.array(observations),
         "actions": np.array(actions),
         "rewards": np.array(rewards),
         "init_state_dict": start,
+        **({"states": visited} if states else {}),
     }
 
 

@@ -70,9 +70,9 @@ class LeRobotExport(Export):
     @classmethod
     def notes(cls, order: Order) -> dict[str, Any]:
         """The dataset's own specification: frame, recipe, camera."""
-        spec = order.dataset.spec.to_dict() | {"points": order.points}
+        spec: dict[str, Any] = {**order.dataset.spec.to_dict(), "points": order.points}
         if spec["recipe"] is not None:
-            spec["recipe"] = spec["recipe"] | {"points": order.points}
+            spec["recipe"] = {**spec["recipe"], "points": order.points}
         return {"spec": spec}
 
     def append(self, episode: Episode) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, provenance
-from mfpolicy.data.converting.clouds import CameraLayout, CloudMaker, CropLayout, metres
+from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, extra_name, provenance
+from mfpolicy.data.converting.clouds import CameraLayout, CloudMaker, CropLayout
 from mfpolicy.data.converting.exporting import read_notes
 from mfpolicy.data.converting.foreign import bounded
 from mfpolicy.data.converting.lerobot_v3 import info as layout_of
@@ -112,7 +112,8 @@ class LeRobotSource(Source):
         if self._target.store_extras:
             for name, values in found.items():
                 if name not in taken:
-                    extras[_extra_name(name, extras)] = values
+                    short = name.removeprefix(layout_of.IMAGES).removeprefix(layout_of.OBSERVATION)
+                    extras[extra_name(short, extras)] = values
         success = found.get(layout_of.SUCCESS)
         seed = self._reader.seed(index)
         length = len(found[layout.action])
@@ -161,31 +162,14 @@ class LeRobotSource(Source):
             camera = layout.camera
             assert camera is not None
             assert self._matrix is not None
-            depth = found[camera.depth]
-            images = found[camera.color] if camera.color else [None] * len(depth)
-            pose = np.asarray(camera.T_world_cam, np.float64)
-            return self._maker.stacked([
-                self._maker.from_depth(
-                    metres(depth[step].reshape(depth.shape[1:3]), camera.metres_per_unit),
-                    images[step], self._matrix, pose, f"at step {step} of episode {index}",
-                )
-                for step in range(len(depth))
-            ])  # fmt: skip
+            images = found[camera.color] if camera.color else None
+            return self._maker.of_images(found[camera.depth], images, camera, self._matrix, index)
         rows = found[self._cloud]
         colors = found[self._color] if self._color else None
-        if colors is None and rows.shape[2] == 6:
-            colors = np.nan_to_num(rows[..., 3:]).clip(0, 255)
         if self._keep_order:
-            cut = None if colors is None else colors[:, :points].astype(np.uint8)
-            return rows[:, :points, :3], cut
+            return rows[:, :points, :3], None if colors is None else colors[:, :points]
         pose = None if layout.camera is None else np.asarray(layout.camera.T_world_cam, float)
-        return self._maker.stacked([
-            self._maker.from_points(
-                rows[step, :, :3], None if colors is None else colors[step], pose,
-                f"at step {step} of episode {index}",
-            )
-            for step in range(len(rows))
-        ])  # fmt: skip
+        return self._maker.of_rows(rows, colors, pose, index)
 
 
 def _cloud_name(layout: LeRobotLayout, features: dict[str, Feature]) -> str | None:
@@ -247,15 +231,3 @@ def _camera(layout: LeRobotLayout, matrix: np.ndarray | None) -> dict[str, Any] 
     if layout.camera is None or matrix is None:
         return None
     return {"intrinsics": matrix.tolist(), "T_world_cam": layout.camera.T_world_cam}
-
-
-def _extra_name(name: str, taken: dict[str, Any]) -> str:
-    """An identifier for the feature ``name``: that of ours, if it was."""
-    short = name.removeprefix(layout_of.IMAGES).removeprefix(layout_of.OBSERVATION)
-    found = re.sub(r"[^A-Za-z0-9_]", "_", short)
-    found = found if found[:1].isalpha() else f"feature_{found}"
-    if found in ("state", "action", "point_cloud", "color"):
-        found = f"feature_{found}"
-    while found in taken:
-        found += "_"
-    return found

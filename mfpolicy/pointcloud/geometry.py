@@ -7,6 +7,7 @@ All lengths are metres. M counts points, C extra channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,6 +46,29 @@ def depth_to_points(depth_m: ArrayLike, intrinsics: ArrayLike) -> NDArray[np.flo
     points[..., 1] = depth * y.astype(np.float32)[:, None]
     points[..., 2] = depth
     return points.reshape(-1, 3)
+
+
+def metres(depth: NDArray[Any], metres_per_unit: float | None = None) -> NDArray[np.float32]:
+    """A depth image in metres, from one in the camera's unit.
+
+    Args:
+        depth: (H, W).
+        metres_per_unit: None: 0.001 for whole numbers, 1 for others, as ROS has them.
+
+    Example:
+        >>> metres(np.array([[1500]], np.uint16)).round(3).tolist()
+        [[1.5]]
+    """
+    unit = metres_per_unit or (0.001 if depth.dtype.kind in "iu" else 1.0)
+    return depth.astype(np.float32) * np.float32(unit)
+
+
+def pixel_matrix(fx: float, fy: float, cx: float, cy: float) -> NDArray[np.float64]:
+    """(3, 3) for `depth_to_points`, from values in which (0, 0) is the centre of the first pixel.
+
+    OpenCV and ROS have them so.
+    """
+    return np.array([[fx, 0, cx + 0.5], [0, fy, cy + 0.5], [0, 0, 1.0]])
 
 
 def to_world(points_camera: ArrayLike, T_world_cam: ArrayLike) -> NDArray[np.float32]:

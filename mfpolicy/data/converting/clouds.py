@@ -8,6 +8,7 @@ import numpy as np
 
 from mfpolicy.errors import ConfigError, DataError
 from mfpolicy.pointcloud import crop, depth_to_points, sample
+from mfpolicy.pointcloud.geometry import metres, pixel_matrix
 
 IDENTITY = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 
@@ -234,22 +235,6 @@ class CloudMaker:
         """(L, P, 3) float32 and (L, P, 3) uint8 or None."""
         colors = [color for _, color in made if color is not None]
         return np.stack([xyz for xyz, _ in made]), np.stack(colors) if colors else None
-
-
-def metres(depth: np.ndarray, metres_per_unit: float | None) -> np.ndarray:
-    """A depth image in metres, float32.
-
-    Example:
-        >>> metres(np.array([[1500]], np.uint16), None).tolist()
-        [[1.5]]
-    """
-    unit = metres_per_unit or (0.001 if depth.dtype.kind in "iu" else 1.0)
-    return depth.astype(np.float32) * np.float32(unit)
-
-
-def pixel_matrix(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
-    """(3, 3) in our convention, from one in which (0, 0) is the centre of the first pixel."""
-    return np.array([[fx, 0, cx + 0.5], [0, fy, cy + 0.5], [0, 0, 1.0]])
 
 
 def rigid(name: str, value: object) -> np.ndarray:

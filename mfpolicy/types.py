@@ -56,6 +56,24 @@ class Batch:
     frame: torch.Tensor | None = None
 
 
+@dataclass(frozen=True)
+class WorldVectors:
+    """Which values of state and action are vectors in the world frame.
+
+    Each vector is the places of its x, y and z. What is in none is no such vector: a joint angle,
+    a gripper's opening.
+
+    Attributes:
+        state_positions: positions in the state (S,), metres.
+        action_positions: positions to be at, in an action (A,).
+        action_displacements: steps from where it is, or forces, in an action (A,).
+    """
+
+    state_positions: tuple[tuple[int, int, int], ...] = ()
+    action_positions: tuple[tuple[int, int, int], ...] = ()
+    action_displacements: tuple[tuple[int, int, int], ...] = ()
+
+
 ACTION_KINDS = ("displacement", "position", "effort")
 """What an action dimension commands: a step from where it is, a place to be at, or a force."""
 

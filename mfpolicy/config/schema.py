@@ -154,7 +154,11 @@ class PresetConfig:
 
 @dataclass(frozen=True)
 class TrainConfig(PresetConfig):
-    """Everything ``mfpolicy train`` needs; ``config.yaml`` of a run folder holds it whole."""
+    """Everything ``mfpolicy train`` needs; ``config.yaml`` of a run folder holds it whole.
+
+    Attributes:
+        augment: augmentations by registered name, each whether it is ``enabled``, and its options.
+    """
 
     task: str
     data: str
@@ -166,9 +170,13 @@ class TrainConfig(PresetConfig):
     training: TrainingConfig
     validation: ValidationConfig
     logging: LoggingConfig
+    augment: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name, options in self.augment.items():
+            if not isinstance(options, dict) or not isinstance(options.get("enabled"), bool):
+                raise ConfigError(f"augment.{name}.enabled must be true or false", received=options)
         not_empty(task=self.task, data=self.data, out=self.out)
         at_least(0, seed=self.seed)
         known_device(self.device)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import torch
 
 from mfpolicy.errors import ConfigError
 
-_SHUFFLE, _NOISE = 0, 1
+_SHUFFLE, _NOISE, _AUGMENT = 0, 1, 4  # 2 and 3 are of the held-out episodes
 
 
 class BatchSampler:
@@ -60,6 +62,16 @@ def noise_generator(
     seed: int, step: int, device: torch.device, *, piece: int = 0
 ) -> torch.Generator:
     """The generator that draws times and noise of this step, for one piece of its batch."""
-    entropy = [seed, _NOISE, step, *([piece] if piece else [])]
+    return _generator([seed, _NOISE, step, *([piece] if piece else [])], device)
+
+
+def augmentation_generator(
+    seed: int, step: int, device: torch.device, *, piece: int, name: str
+) -> torch.Generator:
+    """The generator of one augmentation in this step, for one piece of its batch."""
+    return _generator([seed, _AUGMENT, step, piece, zlib.crc32(name.encode())], device)
+
+
+def _generator(entropy: list[int], device: torch.device) -> torch.Generator:
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))

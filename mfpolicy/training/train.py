@@ -139,12 +139,19 @@ def _windows(
 
 
 def settled(config: TrainConfig, world: World) -> TrainConfig:
-    """Returns the configuration with what the number of processes decides, as a run keeps it."""
+    """Returns the configuration as a run keeps it.
+
+    The number of processes decides the pieces of a batch; augmentations that are off are left out.
+    """
     options = config.training
     pieces = micro_batches_of(
         world, batch_size=options.batch_size, micro_batches=options.micro_batches
     )
-    return dataclasses.replace(config, training=dataclasses.replace(options, micro_batches=pieces))
+    return dataclasses.replace(
+        config,
+        training=dataclasses.replace(options, micro_batches=pieces),
+        augment={name: own for name, own in config.augment.items() if own["enabled"]},
+    )
 
 
 def _opened_sinks(

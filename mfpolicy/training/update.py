@@ -11,9 +11,10 @@ from torch import nn
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data import WindowDataset
 from mfpolicy.policy import Policy
+from mfpolicy.training.augmentation import augmenter_of
 from mfpolicy.training.compilation import compile_network
 from mfpolicy.training.distributed import World, micro_batches_of
-from mfpolicy.training.randomness import BatchSampler, noise_generator
+from mfpolicy.training.randomness import BatchSampler, augmentation_generator, noise_generator
 from mfpolicy.training.schedule import learning_rate_factor
 from mfpolicy.types import Batch
 
@@ -23,9 +24,9 @@ Losses = tuple[torch.Tensor, dict[str, torch.Tensor]]
 class Update:
     """The optimizer of a policy, and what one step of it does.
 
-    A batch goes through the policy in ``micro_batches`` pieces, each with noise that is a function
-    of (seed, step, piece). A process of several takes its share of the pieces; gradients are the
-    mean over all of them either way.
+    A batch goes through the policy in ``micro_batches`` pieces, each with noise and augmentations
+    that are functions of (seed, step, piece). A process of several takes its share of the pieces;
+    gradients are the mean over all of them either way.
 
     Args:
         policy: on the device that trains.
@@ -34,7 +35,8 @@ class Update:
         world: this process among those that train together.
 
     Raises:
-        ConfigError: the batch is larger than the data, or cannot be divided as asked.
+        ConfigError: the batch is larger than the data, or cannot be divided as asked, or an
+            augmentation cannot be applied to this data.
         BackendError: this machine cannot compile.
     """
 
@@ -47,6 +49,7 @@ class Update:
             world, batch_size=options.batch_size, micro_batches=options.micro_batches
         )
         self.sampler = BatchSampler(len(windows), batch_size=options.batch_size, seed=config.seed)
+        self.augmenter = augmenter_of(config, policy)
         self.optimizer = torch.optim.AdamW(
             policy.parameters(),
             lr=options.learning_rate,
@@ -76,8 +79,24 @@ class Update:
         return {**logged, "grad_norm": norm}
 
     def batch_of(self, step: int) -> Batch:
-        """Returns the whole batch of a step."""
-        return self.windows.batch(self.sampler.rows(step))
+        """Returns the whole batch of a step, as the policy saw it."""
+        rows = self.sampler.rows(step)
+        if self.augmenter is None:
+            return self.windows.batch(rows)
+        pieces = [self._piece(step, n, own) for n, own in enumerate(rows.chunk(self.pieces))]
+        fields = [vars(piece) for piece in pieces]
+        return Batch(**{name: torch.cat([own[name] for own in fields]) for name in fields[0]})
+
+    def _piece(self, step: int, piece: int, rows: torch.Tensor) -> Batch:
+        """The windows ``rows``, augmented."""
+        batch = self.windows.batch(rows)
+        if self.augmenter is None:
+            return batch
+        seed, device = self.config.seed, self.policy.device
+        return self.augmenter(
+            batch,
+            lambda name: augmentation_generator(seed, step, device, piece=piece, name=name),
+        )
 
     def _accumulate(self, step: int) -> dict[str, torch.Tensor]:
         """Leaves the gradient in the parameters and returns the pieces' mean losses."""
@@ -89,7 +108,7 @@ class Update:
             generator = noise_generator(self.config.seed, step, self.policy.device, piece=piece)
             with self._synchronised(last=index == own - 1):
                 with self._precision():
-                    loss, diagnostics = self._loss(self.windows.batch(rows[piece]), generator)
+                    loss, diagnostics = self._loss(self._piece(step, piece, rows[piece]), generator)
                 if index == 0:
                     # Freed before the forward pass, the last gradient's memory would go back to
                     # the system and be faulted in again: a tenth of a step on a CPU.

@@ -7,6 +7,7 @@ from mfpolicy.config.converting import DataConvertConfig
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.grid import Cell, Sweep, compose_sweep
 from mfpolicy.config.importing import ImportConfig
+from mfpolicy.config.inspecting import DataCheckConfig, DataInfoConfig
 from mfpolicy.config.schema import (
     CollectConfig,
     EvalConfig,
@@ -25,7 +26,9 @@ __all__ = [
     "Cell",
     "CollectConfig",
     "EvalConfig",
+    "DataCheckConfig",
     "DataConvertConfig",
+    "DataInfoConfig",
     "ExportConfig",
     "ImportConfig",
     "LoggingConfig",

@@ -13,6 +13,7 @@ from mfpolicy.config.convert import from_mapping, leaves
 from mfpolicy.config.converting import DataConvertConfig
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.importing import ImportConfig
+from mfpolicy.config.inspecting import DataCheckConfig, DataInfoConfig
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.config.schema import (
     CollectConfig,
@@ -46,6 +47,10 @@ def compose(verb: Literal["export"], words: Sequence[str]) -> ExportConfig: ...
 def compose(verb: Literal["bench"], words: Sequence[str]) -> BenchConfig: ...
 @overload
 def compose(verb: Literal["data convert"], words: Sequence[str]) -> DataConvertConfig: ...
+@overload
+def compose(verb: Literal["data info"], words: Sequence[str]) -> DataInfoConfig: ...
+@overload
+def compose(verb: Literal["data check"], words: Sequence[str]) -> DataCheckConfig: ...
 def compose(verb: str, words: Sequence[str]) -> Any:
     """Composes the configuration of ``verb`` and checks it against its schema.
 

@@ -6,6 +6,7 @@ from mfpolicy.config.bench import BenchConfig
 from mfpolicy.config.converting import DataConvertConfig
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.importing import ImportConfig
+from mfpolicy.config.inspecting import DataCheckConfig, DataInfoConfig
 from mfpolicy.config.schema import CollectConfig, EvalConfig, SweepConfig, TrainConfig
 from mfpolicy.config.serving import ServeConfig
 
@@ -19,6 +20,8 @@ SCHEMAS: dict[str, type] = {
     "import": ImportConfig,
     "bench": BenchConfig,
     "data convert": DataConvertConfig,
+    "data info": DataInfoConfig,
+    "data check": DataCheckConfig,
 }
 """What each verb's configuration is checked against."""
 
@@ -29,6 +32,8 @@ POSITIONAL = {
     "import": "checkpoint",
     "bench": "what",
     "data convert": "source",
+    "data info": "dataset",
+    "data check": "dataset",
 }
 """The key whose value may stand bare on the command line."""
 
@@ -48,6 +53,8 @@ EXAMPLES = {
     "data convert": (
         "mfpolicy data convert door-v0_demos.pickle out=data/door-human.zarr task=adroit/door"
     ),
+    "data info": "mfpolicy data info data/drawer-open.zarr",
+    "data check": "mfpolicy data check data/drawer-open.zarr fix=true out=data/mended.zarr",
     "sweep": (
         "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_small,dp3 "
         "seed=0,1,2 data='data/{task}.zarr' out=runs/grid launcher=joblib launcher.n_jobs=2"

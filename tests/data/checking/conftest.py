@@ -1,0 +1,21 @@
+"""One sound dataset, written once and copied for each test."""
+
+import os
+import shutil
+
+import pytest
+
+from benchmarks.data.smooth import write_smooth_dataset
+
+
+@pytest.fixture(scope="session")
+def _sound(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda fd: None)
+        return write_smooth_dataset(tmp_path_factory.mktemp("sound") / "smooth.zarr")
+
+
+@pytest.fixture
+def smooth(_sound, tmp_path):
+    """The path of a fresh copy."""
+    return shutil.copytree(_sound, tmp_path / "smooth.zarr")

@@ -4,13 +4,15 @@
 
 writes NAME.json (every seed) and NAME.md (a table). The seeds are none that an expert was trained
 or chosen on. The change is the mean absolute difference of an action from the one before it, in
-units of the action space, over the steps of all episodes.
+units of the action space, over the steps of all episodes. ``--public FOLDER`` measures policies of
+DAPG's repository beside ours, where FOLDER has their pickles, such as ``door-v0.pickle``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import time
 from importlib.metadata import version
@@ -21,18 +23,19 @@ import numpy as np
 
 import envs
 from envs.experts.network import NetworkExpert, expert_file
+from mfpolicy.deployment.importing.mjrl import read_mjrl_policy
 from mfpolicy.evaluation import success_rate
 from mfpolicy.evaluation.machine import machine_facts
 
 FIRST_SEED = 10_000
 
 
-def attempt(simulation: Any, seed: int, horizon: int) -> dict[str, Any]:
+def attempt(simulation: Any, expert: NetworkExpert, seed: int, horizon: int) -> dict[str, Any]:
     """One episode's outcome by both rules, and its mean change of the action."""
     simulation.reset(seed)
     actions, outcomes = [], []
     for _ in range(horizon):
-        actions.append(simulation.expert_action())
+        actions.append(expert.action(simulation.full_state()))
         outcomes.append(simulation.step(actions[-1]))
         if outcomes[-1].terminated:
             break
@@ -49,22 +52,31 @@ def attempt(simulation: Any, seed: int, horizon: int) -> dict[str, Any]:
     }
 
 
-def measure(task: str, seeds: int) -> dict[str, Any]:
-    """One task's record."""
+def measure(task: str, path: Path, seeds: int) -> dict[str, Any]:
+    """The record of the expert in the file ``path`` on one task."""
     spec = envs.spec(f"adroit/{task}")
+    expert, built = read_expert(path)
     simulation = envs.open_simulation(spec.name)
     started = time.perf_counter()
-    attempts = [attempt(simulation, FIRST_SEED + i, spec.horizon) for i in range(seeds)]
+    attempts = [attempt(simulation, expert, FIRST_SEED + i, spec.horizon) for i in range(seeds)]
     seconds = time.perf_counter() - started
     simulation.close()
-    path = expert_file("adroit", task)
     return {
         "task": spec.name,
+        "expert": path.name if "task" not in built else "ours",
         "kilobytes": path.stat().st_size / 1000,
-        "built": NetworkExpert.load(path).meta,
+        "built": built,
         "episodes_per_minute": 60 * seeds / seconds,
         "attempts": attempts,
     }
+
+
+def read_expert(path: Path) -> tuple[NetworkExpert, dict[str, Any]]:
+    """An expert of ours with how it was built, or the mean action of a policy of mjrl."""
+    if path.suffix == ".npz":
+        expert = NetworkExpert.load(path)
+        return expert, expert.meta
+    return NetworkExpert(read_mjrl_policy(path).arrays(), seen_within=math.inf), {}
 
 
 def table(records: list[dict[str, Any]], header: dict[str, Any]) -> str:
@@ -73,9 +85,9 @@ def table(records: list[dict[str, Any]], header: dict[str, Any]) -> str:
     lines += [f"- {key}: {value}" for key, value in header.items() if key != "date"]
     lines += [
         "",
-        "| task | DP3's rule at the end | at any step | gymnasium-robotics, any step | held "
-        "| change of the action | built in, CPU min | kB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| task | expert | DP3's rule at the end | at any step | gymnasium-robotics, any step "
+        "| held | change of the action | built in, CPU min | kB |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for record in records:
         tries = record["attempts"]
@@ -83,8 +95,8 @@ def table(records: list[dict[str, Any]], header: dict[str, Any]) -> str:
         rates = [str(success_rate([bool(one[column]) for one in tries])) for column in columns]
         change = np.mean([one["change"] for one in tries])
         lines.append(
-            f"| {record['task']} | {' | '.join(rates)} | {change:.3f} "
-            f"| {record['built'].get('cpu_minutes')} | {record['kilobytes']:.0f} |"
+            f"| {record['task']} | {record['expert']} | {' | '.join(rates)} | {change:.3f} "
+            f"| {record['built'].get('cpu_minutes', '')} | {record['kilobytes']:.0f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -93,11 +105,16 @@ def main() -> None:
     """Measures the experts that are installed and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--public", type=Path, help="folder of DAPG's policies")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     names = [task.name.partition("/")[2] for task in envs.tasks() if task.suite == "adroit"]
-    present = [name for name in names if expert_file("adroit", name).exists()]
-    records = [measure(name, chosen.seeds) for name in present]
+    records = []
+    for name in names:
+        files = [expert_file("adroit", name)]
+        if chosen.public is not None:
+            files.append(chosen.public / f"{name}-v0.pickle")
+        records += [measure(name, path, chosen.seeds) for path in files if path.exists()]
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()

@@ -97,6 +97,11 @@ class ChunkExecutor:
         oldest = min(request.tick for request in self._pending.values())
         return max(0, min(bound, oldest + self.patience - self.counts.ticks))
 
+    @property
+    def plan(self) -> np.ndarray:
+        """(K, A) float32, what :meth:`act` will give at the next ticks unless an answer comes."""
+        return self._plan().copy()
+
     def request(self) -> Request | None:
         """Asks for a decision on the present observation, at most once a tick; None for none."""
         for request in list(self._pending.values()):

@@ -1,0 +1,68 @@
+"""`ActionMap`: the policy's actions → positions or velocities of the robot's axes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfpolicy.errors import ConfigError
+from real_robot.parameters import RobotParameters
+
+Vector = NDArray[np.float64]
+
+
+class ActionMap:
+    """Scales actions, sets the gripper's column apart, and sums displacements up.
+
+    Args:
+        parameters: what the columns mean.
+        action_dim: A.
+
+    Raises:
+        ConfigError: the policy has another number of columns.
+
+    Example:
+        >>> limits = {name: [1.0] for name in ("upper", "velocity", "acceleration", "jump")}
+        >>> parameters = RobotParameters(joints=["a"], action_kind="joint_displacement",
+        ...                              cloud_frame="camera", lower=[-1], **limits)
+        >>> ActionMap(parameters, 1).targets(np.full((3, 1), 0.5), base=np.ones(1))[0].ravel()
+        array([1.5, 2. , 2.5])
+    """
+
+    def __init__(self, parameters: RobotParameters, action_dim: int) -> None:
+        axes, gripper = len(parameters.axes), parameters.gripper_column
+        wanted = axes + (gripper >= 0)
+        if action_dim != wanted or gripper >= action_dim:
+            raise ConfigError(
+                f"an action must have {wanted} columns, {', '.join(parameters.axes)}"
+                + (" and the gripper" if gripper >= 0 else ""),
+                received=f"{action_dim} of the policy, gripper_column={gripper}",
+                remedy="see joints, action_kind and gripper_column",
+            )
+        self._scale = _columns("action_scale", parameters.action_scale, 1.0, action_dim)
+        self._offset = _columns("action_offset", parameters.action_offset, 0.0, action_dim)
+        self._gripper = gripper
+        self._columns = [column for column in range(action_dim) if column != gripper]
+        self._sums = parameters.action_kind.endswith("_displacement")
+
+    def targets(self, actions: NDArray, base: Vector) -> tuple[Vector, Vector | None]:
+        """Targets (K, D) and gripper commands (K,), or None, of actions (K, A).
+
+        Args:
+            actions: of the policy.
+            base: (D,), where displacements start from.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):  # NaN is refused where limits are kept
+            values = np.asarray(actions, np.float64) * self._scale + self._offset
+            moves = values[:, self._columns]
+            targets = base + np.cumsum(moves, axis=0) if self._sums else moves
+        return targets, values[:, self._gripper] if self._gripper >= 0 else None
+
+
+def _columns(name: str, given: tuple[float, ...], default: float, count: int) -> Vector:
+    if given and len(given) != count:
+        raise ConfigError(
+            f"{name} must have a number for each of the {count} columns of an action",
+            received=given,
+        )
+    return np.array(given or [default] * count)

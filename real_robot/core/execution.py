@@ -1,0 +1,139 @@
+"""`Execution`: requests to the policy, its answers, and the plan, in time with the observations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfpolicy.deployment import chunking
+from mfpolicy.errors import ActionError, ConfigError
+from real_robot.causes import Cause
+from real_robot.core.deciding import Decider
+from real_robot.parameters import RobotParameters
+
+_REMEMBERED = 10_000  # commands whose time is kept; more than any chunk has actions
+
+
+class Execution:
+    """Drives a chunk executor by ticks and a decider by requests.
+
+    An answer's first action is for the step at which its observation was *made*: what was
+    commanded since the stamp of the observation is past, by camera delay and by the decision's.
+
+    Args:
+        parameters: says how chunks are executed.
+        decider: computes decisions.
+        n_action_steps: Ta.
+
+    Attributes:
+        took_s: how long the last decisions took, the newest last.
+
+    Raises:
+        ConfigError: the execution is unknown, cannot be had here, or does not fit the chunks.
+    """
+
+    def __init__(
+        self, parameters: RobotParameters, decider: Decider, *, n_action_steps: int
+    ) -> None:
+        self._decider, self._timeout_s = decider, parameters.policy_timeout_s
+        self._compensates = parameters.latency_compensation
+        self._executor = build_executor(parameters, n_action_steps)
+        self.took_s: deque[float] = deque(maxlen=1000)
+        self._submitted_s = 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets plan and requests; answers that are under way come too late."""
+        self._executor.reset()
+        self._asked: dict[int, chunking.Request] = {}
+        self._commanded_s: deque[float] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def ticks_to_request(self) -> int:
+        """Ticks during which no observation is needed, at least."""
+        return self._executor.ticks_to_request
+
+    def collect(self) -> tuple[Cause, str] | None:
+        """Takes the answers that are there; says what is wrong with one, if anything."""
+        problem: tuple[Cause, str] | None = None
+        for answer in self._decider.answers():
+            self.took_s.append(answer.took_s)
+            if self._asked.get(answer.request.number) is not answer.request:
+                continue  # of before a restart
+            del self._asked[answer.request.number]
+            if answer.actions is None:
+                problem = Cause.POLICY_ERROR, answer.error
+            elif answer.took_s > self._timeout_s:
+                problem = Cause.POLICY_OVERRUN, f"{answer.took_s:.3f} s"
+            else:
+                problem = self._deliver(answer.request, answer.step, answer.actions) or problem
+                continue
+            self._executor.lose(answer.request)
+        return problem
+
+    def ask(
+        self, observation: Mapping[str, NDArray[np.float32]], stamp_s: float, now_s: float
+    ) -> None:
+        """Asks for a decision on an observation made at ``stamp_s``, where one is due."""
+        request = None if self._decider.is_busy else self._executor.request()
+        if request is None:
+            return
+        since = sum(1 for sent_s in self._commanded_s if sent_s > stamp_s)
+        step = request.step - since if self._compensates else request.step
+        self._asked[request.number], self._submitted_s = request, now_s
+        self._decider.submit(request, step, observation)
+
+    def is_late(self, now_s: float) -> bool:
+        """Whether a decision has not come within the policy's time."""
+        waited_s = now_s - self._submitted_s
+        return self._decider.is_busy and not 0 <= waited_s <= self._timeout_s
+
+    def act(self, points: int) -> NDArray[np.float32] | None:
+        """The actions (K, A) from this tick on, at most ``points``; None where there are none."""
+        plan = self._executor.plan[:points] if points > 1 else None
+        action = self._executor.act()
+        if action is None:
+            return None
+        return action[None] if plan is None else plan
+
+    def commanded(self, now_s: float) -> None:
+        """The actions of this tick went out."""
+        self._commanded_s.append(now_s)
+
+    def _deliver(
+        self, request: chunking.Request, step: int, actions: NDArray[np.floating]
+    ) -> tuple[Cause, str] | None:
+        try:
+            self._executor.deliver(dataclasses.replace(request, step=step), actions)
+        except ActionError as error:
+            return Cause.NAN_ACTION, str(error)
+        return None
+
+
+def build_executor(parameters: RobotParameters, n_action_steps: int) -> chunking.ChunkExecutor:
+    """The executor that the parameters name.
+
+    Raises:
+        ConfigError: it is unknown, does not fit the chunks, or needs to look into the policy.
+    """
+    name, execute = parameters.execution, parameters.execute or None
+    if name == "receding_horizon":
+        executor = chunking.build(name, execute=execute, asynchronous=parameters.asynchronous)
+    elif name == "real_time_chunking":  # its mixing alone: chunks come from one candidate each
+        executor = chunking.build(name, execute=execute or n_action_steps, candidates=1)
+    elif name == "temporal_ensembling":
+        executor = chunking.build(name)
+    else:
+        chunking.EXECUTIONS.get(name)
+        raise ConfigError(
+            "execution on a robot must be receding_horizon, real_time_chunking or "
+            "temporal_ensembling",
+            received=name,
+            remedy="others steer the policy's sampler, which a compiled policy does not offer",
+        )
+    executor.check(n_action_steps)
+    return executor

@@ -1,0 +1,137 @@
+"""`Proprioception`: what the robot says of itself → the policy's state, and what is commanded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfpolicy.errors import ObservationError
+from real_robot.parameters import TOOL_AXES, RobotParameters
+
+Vector = NDArray[np.float64]
+_KEPT = 512  # states to choose the one nearest to a cloud from
+
+
+@dataclass(frozen=True, eq=False)
+class JointMessage:
+    """The plain fields of ``sensor_msgs/JointState``, for where there is no ROS.
+
+    Attributes:
+        name: joints. position (rad or m), velocity, effort: by joint, or empty.
+    """
+
+    name: Sequence[str]
+    position: Sequence[float]
+    velocity: Sequence[float] = ()
+    effort: Sequence[float] = ()
+
+
+class Proprioception:
+    """Keeps the newest number of each joint and of the tool, and states of the recent past.
+
+    Messages may hold some of the joints; the state's stamp is that of its oldest number.
+
+    Args:
+        parameters: which numbers are needed.
+    """
+
+    def __init__(self, parameters: RobotParameters) -> None:
+        self._elements, self._axes = parameters.state_elements, parameters.axes
+        self._is_tool = parameters.space == "tool"
+        commanded = [] if self._is_tool else [f"position/{name}" for name in self._axes]
+        needed = dict.fromkeys([*self._elements, *commanded])
+        self._needed = [name for name in needed if not name.startswith("tool/")]
+        self._joints = {name.partition("/")[2] for name in self._needed}
+        self._rates = {} if self._is_tool else {f"velocity/{name}" for name in self._axes}
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing has been said."""
+        self._values: dict[str, float] = {}
+        self._stamps: dict[str, tuple[float, float]] = {}  # stamp and receipt, s
+        self._tools: deque[tuple[float, Vector]] = deque(maxlen=2)
+        self._states: deque[tuple[float, Vector]] = deque(maxlen=_KEPT)
+
+    def joints(self, message: Any, stamp_s: float, received_s: float) -> tuple[float, float] | None:
+        """Takes a JointState.
+
+        Returns:
+            Stamp and receipt of the oldest number that is needed; None while one is missing.
+
+        Raises:
+            ObservationError: its lists differ in length, or a number that is needed is not finite.
+        """
+        names = [str(name) for name in message.name]
+        found: dict[str, float] = {}
+        for source in ("position", "velocity", "effort"):
+            numbers = np.asarray(getattr(message, source), np.float64).reshape(-1)
+            if len(numbers) not in (0, len(names)):
+                raise ObservationError(
+                    f"a JointState must have one {source} for each name, or none",
+                    received=(len(names), len(numbers)),
+                )
+            pairs = zip(names, numbers.tolist(), strict=False)
+            found |= {f"{source}/{name}": number for name, number in pairs if name in self._joints}
+        wanted = {name: found[name] for name in found if name in self._needed}
+        if not np.isfinite(list(wanted.values())).all():
+            raise ObservationError("every number of a joint must be finite", received=wanted)
+        self._values |= wanted | {
+            name: found[name] for name in self._rates if np.isfinite(found.get(name, np.nan))
+        }
+        self._stamps |= dict.fromkeys(wanted, (stamp_s, received_s))
+        if len(self._stamps) < len(self._needed):
+            return None
+        self._remember(stamp_s)
+        stamps, receipts = zip(*self._stamps.values(), strict=True) if self._stamps else ((), ())
+        return (min(stamps), min(receipts)) if stamps else (stamp_s, received_s)
+
+    def tool(self, position: Any, stamp_s: float) -> None:
+        """Takes the tool's measured position (3,), world frame, metres.
+
+        Raises:
+            ObservationError: it is not three finite numbers.
+        """
+        numbers = np.asarray(position, np.float64).reshape(-1)
+        if numbers.shape != (3,) or not np.isfinite(numbers).all():
+            raise ObservationError(
+                "the tool's position must be three finite numbers", received=numbers.tolist()[:6]
+            )
+        self._values |= {
+            f"tool/{axis}": float(n) for axis, n in zip(TOOL_AXES, numbers, strict=True)
+        }
+        self._tools.append((stamp_s, numbers))
+        self._remember(stamp_s)
+
+    def measured(self) -> tuple[Vector, Vector] | None:
+        """Position and velocity (D,) of the commanded axes; None while they are not known.
+
+        A velocity that the robot does not say is 0 for a joint, and the tool's is that between
+        its last two positions.
+        """
+        if not self._is_tool:
+            names = [f"position/{name}" for name in self._axes]
+            if any(name not in self._values for name in names):
+                return None
+            rates = [self._values.get(f"velocity/{name}", 0.0) for name in self._axes]
+            return np.array([self._values[name] for name in names]), np.array(rates)
+        if not self._tools:
+            return None
+        (before_s, before), (last_s, last) = self._tools[0], self._tools[-1]
+        span_s = last_s - before_s
+        return last, (last - before) / span_s if span_s > 0 else np.zeros(3)
+
+    def state(self, stamp_s: float) -> NDArray[np.float32] | None:
+        """The state (S,) nearest in time to a stamp; None while one is not known."""
+        if not self._states:
+            return None
+        nearest = min(self._states, key=lambda entry: abs(entry[0] - stamp_s))
+        return nearest[1].astype(np.float32)
+
+    def _remember(self, stamp_s: float) -> None:
+        if all(name in self._values for name in self._elements):
+            self._states.append((stamp_s, np.array([self._values[n] for n in self._elements])))

@@ -1,0 +1,236 @@
+"""`Guard`: everything that reaches the robot was released here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from real_robot.causes import Cause, Refusals
+from real_robot.command import Command, Kind
+from real_robot.parameters import RobotParameters
+from real_robot.safety.freshness import Freshness
+from real_robot.safety.limits import MotionLimits, Start, Violation
+from real_robot.safety.motion import Motion
+
+_STANDING = (Cause.DISARMED, Cause.EMERGENCY_STOP, Cause.WAITING, Cause.EARLY)
+_MOST_EARLY = 3  # ticks in a row: more, and the clock stands still
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to a service: whether it was done, and why not."""
+
+    ok: bool
+    message: str
+
+
+class Guard:
+    """Stands between a controller and the robot; starts disarmed.
+
+    A move is released only while armed, not stopped, with every input fresh and every limit kept.
+    Whatever ends a motion is answered by one hold, then by silence. An emergency stop lasts until
+    it is reset, and leaves the guard disarmed.
+
+    Args:
+        parameters: limits and timeouts.
+        period_s: between ticks.
+
+    Attributes:
+        refusals: counted by cause. motion: of the robot. inputs: freshness by name.
+        is_armed, is_stopped, dry_run: the state.
+    """
+
+    def __init__(self, parameters: RobotParameters, *, period_s: float) -> None:
+        self._parameters, self._period_s = parameters, period_s
+        self._is_velocity = parameters.quantity == "velocity"
+        self.motion = Motion(len(parameters.axes), period_s=period_s, is_velocity=self._is_velocity)
+        self.limits = MotionLimits(
+            parameters.axes,
+            parameters.lower,
+            parameters.upper,
+            velocity=parameters.velocity,
+            acceleration=parameters.acceleration,
+            jump=parameters.jump,
+            outside=Cause.POSITION if parameters.space == "joint" else Cause.WORKSPACE,
+        )
+        self.refusals = Refusals()
+        self.inputs = {
+            name: Freshness(
+                name,
+                timeout_s=getattr(parameters, f"{name}_timeout_s"),
+                max_age_s=getattr(parameters, f"{name}_max_age_s"),
+                future_s=parameters.future_tolerance_s,
+            )
+            for name in ("cloud", "joints", *(["tool"] if parameters.needs_tool else []))
+        }
+        self.is_armed = self.is_stopped = False
+        self.dry_run = parameters.dry_run
+        self._reason = ""
+        self._ticked_s: float | None = None
+        self._early = 0
+        self._released_s: float | None = None
+        self._refused_since_s: float | None = None
+
+    # What an operator does.
+
+    def arm(self, now_s: float) -> Reply:
+        """Lets motions pass from now on, unless it is stopped or an input is not fresh."""
+        if self.is_stopped:
+            return Reply(False, f"stopped: {self._reason}. Reset the emergency stop first.")
+        cause = self._stale(now_s)
+        if cause is not None:
+            return Reply(False, f"inputs must be fresh: {cause}. See the topics and timeouts.")
+        self.is_armed, self._refused_since_s = True, None
+        return Reply(True, "armed" + (", dry run: nothing is sent" if self.dry_run else ""))
+
+    def disarm(self) -> Reply:
+        """Lets nothing pass from now on; a motion is ended by a hold at the next tick."""
+        self.is_armed = False
+        return Reply(True, "disarmed")
+
+    def stop(self, reason: str = "emergency stop") -> Reply:
+        """Stops, until `reset`."""
+        self.is_stopped, self.is_armed, self._reason = True, False, reason
+        return Reply(True, f"stopped: {reason}")
+
+    def reset(self) -> Reply:
+        """Ends an emergency stop; it stays disarmed."""
+        was, self.is_stopped = self.is_stopped, False
+        return Reply(was, "reset, disarmed" if was else "was not stopped")
+
+    # What a controller does at each tick, in this order.
+
+    def begin(self, now_s: float) -> Cause | None:
+        """Takes the time of a tick; a clock that jumped or stands still is a cause.
+
+        After that nothing that was received before is fresh. A tick less than half a period after
+        the one before is early, and no tick.
+        """
+        before = self._ticked_s
+        if before is not None and 0 <= now_s - before < self._period_s / 2:
+            self._early += 1
+            if self._early < _MOST_EARLY:
+                self.refusals.add(Cause.EARLY)
+                return Cause.EARLY
+        self._ticked_s = now_s if math.isfinite(now_s) else None
+        jumped = before is not None and not 0 < now_s - before <= self._parameters.clock_jump_s
+        if self._ticked_s is None or jumped or self._early >= _MOST_EARLY:
+            for each in self.inputs.values():
+                each.forget()
+            self._early, self._released_s = 0, None
+            return Cause.CLOCK
+        self._early = 0
+        return None
+
+    def blocked(self, now_s: float) -> Cause | None:
+        """Why nothing may move now, None where it may."""
+        if self.is_stopped:
+            return Cause.EMERGENCY_STOP
+        return self._stale(now_s) if self.is_armed else Cause.DISARMED
+
+    def refuse(self, cause: Cause, now_s: float, detail: str = "") -> Command:
+        """No move at this tick: a hold, where the robot was being moved, else silence."""
+        self._count(cause, now_s, detail)
+        hold = self._hold(cause, now_s) if self.motion.is_commanded else None
+        self.motion.ended()
+        if hold is None:
+            return Command(Kind.SILENT, self._none(), cause=cause, detail=detail)
+        return Command(Kind.HOLD, hold, np.array([self._period_s]), cause=cause, detail=detail)
+
+    def wait(self, now_s: float) -> Command:
+        """No decision yet: a robot on its way to positions is left to get there."""
+        if self._is_velocity:
+            return self.refuse(Cause.WAITING, now_s)
+        self._count(Cause.WAITING, now_s, "")
+        return Command(Kind.SILENT, self._none(), cause=Cause.WAITING)
+
+    def release(self, targets: ArrayLike, gripper: ArrayLike | None, now_s: float) -> Command:
+        """Releases a move to targets (K, D), or refuses it.
+
+        Args:
+            targets: positions or velocities, see `RobotParameters`.
+            gripper: (K,), or None.
+            now_s: the tick's time.
+        """
+        if cause := self.blocked(now_s):
+            return self.refuse(cause, now_s)
+        if self._released_s is not None and now_s - self._released_s < self._period_s / 2:
+            self.refusals.add(Cause.EARLY)
+            return Command(Kind.SILENT, self._none(), cause=Cause.EARLY)
+        targets = np.array(targets, np.float64)
+        gripper = None if gripper is None else np.array(gripper, np.float64)
+        start = self.motion.start(now_s)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self._gripper_violation(gripper) or self._violation(targets, start)
+            if found and self._parameters.violation == "clamp" and np.isfinite(targets).all():
+                self.refusals.add(Cause.CLAMPED, found.detail)
+                targets, gripper = self._clamped(targets, start), self._clipped(gripper)
+                found = self._gripper_violation(gripper) or self._violation(targets, start)
+        if found:
+            return self.refuse(found.cause, now_s, found.detail)
+        times_s = np.arange(1, len(targets) + 1, dtype=np.float64) * self._period_s
+        self._refused_since_s = None
+        if self.dry_run:
+            self.refusals.add(Cause.DRY_RUN)
+            return Command(Kind.SILENT, self._none(), cause=Cause.DRY_RUN, preview=targets)
+        self._released_s = now_s
+        self.motion.sent(targets, start, now_s)
+        return Command(Kind.MOVE, targets, times_s, gripper)
+
+    def _violation(self, targets: NDArray, start: Start) -> Violation | None:
+        if self._is_velocity:
+            return self.limits.of_velocity(targets[-1], start)
+        return self.limits.of_positions(targets, start)
+
+    def _clamped(self, targets: NDArray, start: Start) -> NDArray:
+        if self._is_velocity:
+            return self.limits.clamped_velocity(targets[-1], start)[None]
+        return self.limits.clamped(targets, start)
+
+    def _clipped(self, gripper: NDArray | None) -> NDArray | None:
+        low, high = self._parameters.gripper_lower, self._parameters.gripper_upper
+        return None if gripper is None else np.clip(gripper, low, high)
+
+    def _gripper_violation(self, gripper: NDArray | None) -> Violation | None:
+        if gripper is None:
+            return None
+        low, high = self._parameters.gripper_lower, self._parameters.gripper_upper
+        kept = (low <= gripper) & (gripper <= high)
+        if kept.all():
+            return None
+        number = int(np.argmin(kept))
+        cause = Cause.GRIPPER if np.isfinite(gripper[number]) else Cause.NAN_ACTION
+        return Violation(cause, "gripper", number, f"gripper: {gripper[number]:.6g}")
+
+    def _hold(self, cause: Cause, now_s: float) -> NDArray:
+        """(1, D), where the robot is to stay: where it is, as far as that is known.
+
+        A clock that jumped says nothing of the measurement, which was fresh at the tick before.
+        """
+        if self._is_velocity:
+            return np.zeros((1, len(self._parameters.axes)))
+        source = self.inputs["joints" if self._parameters.space == "joint" else "tool"]
+        is_known = cause is Cause.CLOCK or source.problem(now_s) is None
+        if is_known and self.limits.inside(self.motion.measured):
+            return self.motion.measured[None].copy()
+        return self.motion.start(now_s).position[None].copy()
+
+    def _stale(self, now_s: float) -> Cause | None:
+        problems = (each.problem(now_s) for each in self.inputs.values())
+        return next((cause for cause in problems if cause is not None), None)
+
+    def _count(self, cause: Cause, now_s: float, detail: str) -> None:
+        self.refusals.add(cause, detail)
+        if cause in _STANDING:
+            return
+        if self._refused_since_s is None or now_s < self._refused_since_s:
+            self._refused_since_s = now_s
+        elif self.is_armed and now_s - self._refused_since_s > self._parameters.disarm_after_s:
+            self.is_armed = False
+            self.refusals.add(Cause.AUTO_DISARM, f"after {cause}")
+
+    def _none(self) -> NDArray[np.float64]:
+        return np.zeros((0, len(self._parameters.axes)))

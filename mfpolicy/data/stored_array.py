@@ -12,17 +12,15 @@ from typing import Any, Literal
 import numpy as np
 
 from mfpolicy.data.codecs import codec_chain, size_fault, unsafe_codecs
+from mfpolicy.data.declared import impossible_sizes, require_short_lists
 from mfpolicy.data.inside import RESTORE as _RESTORE
 from mfpolicy.data.inside import plain, read_json, regular_size, require_folder
 from mfpolicy.errors import DataError
 
 METADATA_FILES = {2: ".zarray", 3: "zarr.json"}
-MAX_CHUNK_BYTES = 1 << 30
-"""Largest decoded chunk; a reader takes a few times as much memory."""
 MAX_CHUNKS = 1 << 20
 """Most files of one array; the smallest useful chunk is one step."""
-MAX_AXES = 8
-_MAX_STEPS = 1 << 48
+_MUCH, _MOST_RATIO = 8 << 30, 1000  # zeros of an honest length compress better
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ class StoredArray:
         if zarr_format == 2 and (folder / ".zattrs").is_symlink() | (folder / ".zattrs").exists():
             read_json(root, folder / ".zattrs")  # zarr reads it whatever its size
         try:
+            require_short_lists(metadata)
             chain = codec_chain(metadata)
             unsafe = unsafe_codecs(chain)
             if unsafe:
@@ -85,7 +84,7 @@ class StoredArray:
                 )
             array = zarr.open_array(str(root), path=name, mode="r", zarr_format=zarr_format)
             stored = cls(root, name, array, tuple(codec["name"] for codec in chain))
-            impossible = _impossible(array.shape, stored.chunk_shape, array.dtype.itemsize)
+            impossible = impossible_sizes(array.shape, stored.chunk_shape, array.dtype.itemsize)
         except DataError:
             raise
         except Exception as error:  # zarr raises many kinds for malformed metadata
@@ -135,8 +134,10 @@ class StoredArray:
         """Yields what is wrong with the files behind the first ``rows`` rows, in their order.
 
         Raises:
-            DataError: there are more chunks than a dataset may have.
+            DataError: there are more chunks than a dataset may have, or they would decode to far
+                more than their files can hold.
         """
+        stored = 0
         for count, (row, key) in enumerate(self._chunk_keys(0, rows)):
             if count == MAX_CHUNKS:
                 raise DataError(
@@ -144,9 +145,17 @@ class StoredArray:
                     received=f"shape {self.array.shape}, chunks {self.chunk_shape}",
                     remedy="store more steps in a chunk",
                 )
-            fault = self._fault(row, key, deep=False)
+            size, fault = self._look_at(row, key, deep=False)
+            stored += size
             if fault is not None:
                 yield fault
+        decoded = rows * self.row_bytes
+        if decoded > _MUCH and decoded > _MOST_RATIO * stored:
+            raise DataError(
+                f"'{self.name}' of {self.root} may be at most {_MOST_RATIO} times its files",
+                received=f"{decoded} bytes in {stored}",
+                remedy="leave the array out: it holds next to nothing",
+            )
 
     def read(self, start: int, stop: int, *columns: slice) -> np.ndarray:
         """Returns rows ``start`` to ``stop``, restricted to ``columns`` of the other axes.
@@ -156,7 +165,7 @@ class StoredArray:
         """
         if self._deflates:
             for row, key in self._chunk_keys(start, stop):
-                fault = self._fault(row, key, deep=True)
+                _, fault = self._look_at(row, key, deep=True)
                 if fault is not None and fault.kind != "missing":
                     raise self.damaged(row, fault.why)
         try:
@@ -183,17 +192,18 @@ class StoredArray:
             for rest in _grid(counts):
                 yield first * size, self.array.metadata.encode_chunk_key((first, *rest))
 
-    def _fault(self, row: int, key: str, *, deep: bool) -> ChunkFault | None:
+    def _look_at(self, row: int, key: str, *, deep: bool) -> tuple[int, ChunkFault | None]:
+        """The bytes of a chunk file, and what is wrong with it."""
         try:
             size = regular_size(self.root, f"{self.name}/{key}", self._known_folders)
         except DataError as error:
-            return ChunkFault(row, "foreign", str(error), error)
+            return 0, ChunkFault(row, "foreign", str(error), error)
         except OSError as error:
-            return ChunkFault(row, "missing", f"file {key} is missing", error)
+            return 0, ChunkFault(row, "missing", f"file {key} is missing", error)
         full = math.prod(self.chunk_shape) * self.array.dtype.itemsize
         file = self.root / self.name / key
         why = size_fault(file, size, self.codecs, full, deep=deep)
-        return ChunkFault(row, "size", why) if why else None
+        return size, ChunkFault(row, "size", why) if why else None
 
     @functools.cached_property
     def _known_folders(self) -> set[str]:
@@ -224,14 +234,3 @@ def _grid(counts: list[int]) -> Iterator[tuple[int, ...]]:
     for first in range(counts[0]):
         for rest in _grid(counts[1:]):
             yield (first, *rest)
-
-
-def _impossible(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> bool:
-    """Whether no honest array has these sizes; anything else can be read piece by piece."""
-    return (
-        not 1 <= len(shape) <= MAX_AXES
-        or shape[0] > _MAX_STEPS
-        or min((*chunks, *shape[1:])) < 1
-        or math.prod(chunks) * itemsize > MAX_CHUNK_BYTES
-        or math.prod(shape[1:]) * itemsize > MAX_CHUNK_BYTES
-    )

@@ -1,5 +1,6 @@
 """A dataset made to do harm is refused: nothing outside is read, nothing unbounded is taken."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -10,6 +11,7 @@ import pytest
 import zarr
 from numcodecs import LZ4, GZip, Zlib, Zstd
 
+from mfpolicy.data.checking import check_dataset
 from mfpolicy.data.codecs import size_fault, unsafe_codecs
 from mfpolicy.data.store import open_dataset
 from mfpolicy.errors import DataError
@@ -76,15 +78,15 @@ HOSTILE = {
         lambda p: _metadata(p, lambda m: m.update(shape=[10**30, 3])),
         "impossible size",
     ),
-    "a million axes": (
+    "ten thousand axes": (
         lambda p: _metadata(
             p,
             lambda m: m.update(
-                shape=[5] * 10**5,
-                chunk_grid={"name": "regular", "configuration": {"chunk_shape": [5] * 10**5}},
+                shape=[5] * 10**4,
+                chunk_grid={"name": "regular", "configuration": {"chunk_shape": [5] * 10**4}},
             ),
         ),
-        "impossible size|cannot be read",
+        "cannot be read: a list of 10000",
     ),
     "chunks of nothing": (
         lambda p: _metadata(
@@ -159,6 +161,11 @@ def test_a_hostile_dataset_is_refused_in_bounded_memory(write_dataset, case):
                 open_dataset(path).episode(0)
             assert len(str(caught.value)) < 2000
             assert str(caught.value).replace("\n", " ").isprintable()
+        with contextlib.suppress(DataError):
+            report = check_dataset(path)
+            found = {finding.code for finding in report.findings}
+            assert (found == {"cloud-outside-crop"}) == (told is None)  # of any toy
+            assert json.dumps(report.to_dict()).isascii()
         assert tracemalloc.get_traced_memory()[1] < 100 * MEGABYTE
     finally:
         tracemalloc.stop()
@@ -211,6 +218,26 @@ def test_an_array_of_billions_of_chunks_that_may_be_missing_is_refused(tmp_path,
     _edit(path / "data/state/.zarray", lambda m: m.update(shape=[5, 1 << 16], chunks=[1, 1]))
     with pytest.raises(DataError, match="at most 1000 chunks"):
         open_dataset(path)
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_arrays_that_hold_far_more_than_their_files_are_refused(tmp_path, monkeypatch, missing):
+    monkeypatch.setattr("mfpolicy.data.stored_array._MUCH", MEGABYTE)
+    path = tmp_path / "zeros.zarr"
+    group = zarr.create_group(str(path), zarr_format=2)
+    steps, options = 5000, {"chunks": (5000, 100), "config": {"write_empty_chunks": not missing}}
+    for name, width in (("point_cloud", (4, 3)), ("state", (100,)), ("action", (2,))):
+        kept = options if name == "state" else {"config": {"write_empty_chunks": True}}
+        group.create_array(f"data/{name}", shape=(steps, *width), dtype="f4", **kept)[...] = 0
+    group.create_array("meta/episode_ends", shape=(1,), dtype="i8")[...] = steps
+    if missing:
+        with pytest.raises(DataError, match="'data/state'.*at most 1000 times"):
+            open_dataset(path)
+    else:
+        monkeypatch.setattr("mfpolicy.data.stored_array._MOST_RATIO", 100)
+        with pytest.raises(DataError, match="at most 100 times"):
+            open_dataset(path)
+    assert not check_dataset(path).sound
 
 
 def _frame(blocks, *, size=None):

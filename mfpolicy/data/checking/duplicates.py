@@ -43,8 +43,9 @@ class Duplicates(Check):
     def __init__(self, survey: Survey, limits: CheckLimits, log: FindingLog) -> None:
         super().__init__(survey, limits, log)
         self._hashes: dict[str, np.ndarray] = {}  # 0 where nothing could be read
-        self._starts = np.zeros(survey.rows, bool)
-        self._starts[[0, *survey.ends[:-1]] if len(survey.ends) else []] = True
+        self._starts = np.zeros(survey.rows if survey.rows <= _MOST_ROWS else 0, bool)
+        if len(self._starts) and len(survey.ends):
+            self._starts[[0, *survey.ends[:-1]]] = True
 
     def wants(self, array: str) -> bool:
         """What training reads, and images."""

@@ -32,7 +32,7 @@ FRAME = code(
 UNITS = {"millimetres": 1e-3, "centimetres": 1e-2, "kilometres": 1e3}
 _LARGEST_M, _SMALLEST_M = 30.0, 5e-3
 _POINTS = 64
-_INSIDE, _OUTSIDE = 0.97, 0.5
+_INSIDE, _OUTSIDE, _WIDE = 0.97, 0.5, 0.2
 
 
 @CHECKS.register("frame")
@@ -54,6 +54,8 @@ class Frame(Check):
 
     def _begin(self) -> None:
         self._inside = np.zeros(len(self._ways))
+        self._lowest = np.full((len(self._ways), 3), np.inf)
+        self._highest = -self._lowest
         self._seen = self._outside = self._steps = 0
         self._first: int | None = None
         self._size = 0.0
@@ -82,6 +84,8 @@ class Frame(Check):
             few = xyz[out][:: max(1, int(out.sum()) // 32), :_POINTS].reshape(-1, 3)
             for at, (_, turn, shift) in enumerate(self._ways):
                 moved = few @ turn.T + shift
+                self._lowest[at] = np.minimum(self._lowest[at], moved.min(axis=0))
+                self._highest[at] = np.maximum(self._highest[at], moved.max(axis=0))
                 self._inside[at] += ((moved >= self._low) & (moved <= self._high)).all(axis=1).sum()
             self._seen += len(few)
 
@@ -94,7 +98,11 @@ class Frame(Check):
                 self.log.spoilt.add(episode)
         elif self._first is not None:
             shares = self._inside / self._seen
-            fitting = [self._ways[at][0] for at in np.flatnonzero(shares >= _INSIDE)]
+            # Whatever the points are, a small enough unit puts them all at the origin.
+            box = float(np.max(self._high - self._low))
+            wide = (self._highest - self._lowest).max(axis=1) > _WIDE * box
+            fits = wide & (shares >= _INSIDE)
+            fitting = [self._ways[at][0] for at in np.flatnonzero(fits)]
             if shares[0] >= _OUTSIDE or not fitting:
                 what = f"{self._outside} of {self._steps} clouds have points outside"
                 self.log.add(OUTSIDE, what, step=self._first, steps=self._outside, **place)

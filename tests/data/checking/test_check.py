@@ -128,6 +128,14 @@ def test_millimetres_are_mended_where_the_recipe_makes_them_certain(smooth, tmp_
     np.testing.assert_allclose(cloud, smooth_episode(1).point_cloud, rtol=1e-5)
 
 
+def test_points_that_no_unit_explains_are_outside_though_the_origin_is_in_the_box(smooth):
+    file = smooth / "zarr.json"
+    content = json.loads(file.read_text())
+    content["attributes"]["recipe"].update(crop_min=[-0.1, -0.1, -0.1], crop_max=[0.1, 0.1, 0.1])
+    file.write_text(json.dumps(content))
+    assert _codes(smooth) == {"cloud-outside-crop"}
+
+
 def test_a_repair_is_never_in_place(smooth, tmp_path):
     report = check_dataset(smooth)
     for out in (smooth, smooth / "inside.zarr", tmp_path):

@@ -135,6 +135,7 @@ def _rows(report: ConvertReport, target: Target, task: str | None) -> list[tuple
         ("task", task or "not known"),
         (what, f"{report.succeeded} of {report.episodes} ({share:.0%})"),
         ("kept", f"{report.kept} episodes, {report.steps} steps"),
+        *report.notes,
         ("time", f"{report.seconds:.1f} s"),
     ]
     if report.format == "dp3" and (target.task is None or target.task.suite != "adroit"):

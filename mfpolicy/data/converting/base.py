@@ -80,6 +80,10 @@ class Source(ABC):
             DataError: it is damaged, or does not fit the task.
         """
 
+    def summary(self) -> list[tuple[str, str]]:
+        """What there is to tell of the episodes converted so far, by name."""
+        return []
+
     def close(self) -> None:  # noqa: B027
         """Frees what was opened."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ class ConvertReport:
         kept, steps: episodes and steps in the dataset.
         succeeded: episodes of the source that count as a success.
         seconds: duration of this call.
+        notes: what else the format has to tell of this call, by name.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class ConvertReport:
     steps: int
     succeeded: int
     seconds: float
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def convert(
@@ -85,7 +88,7 @@ def convert(
     try:
         settings = {"format": name, "sha256": opened.sha256, "keep": keep, "points": target.points}
         if target.layout is not None:
-            settings["layout"] = dataclasses.asdict(target.layout)
+            settings["layout"] = json.loads(json.dumps(dataclasses.asdict(target.layout)))
         with DatasetWriter.open(out, opened.spec) as writer:
             done, succeeded = _reached(writer, settings)
             while done < opened.count:
@@ -102,7 +105,10 @@ def convert(
                 )
             kept, steps = writer.episode_count, writer.step_count
             seconds = time.monotonic() - started
-            return ConvertReport(writer.path, name, opened.count, kept, steps, succeeded, seconds)
+            return ConvertReport(
+                writer.path, name, opened.count, kept, steps, succeeded, seconds,
+                tuple(opened.summary()),
+            )  # fmt: skip
     finally:
         opened.close()
 

@@ -24,9 +24,10 @@ from mfpolicy.data.converting.base import (
     extra_name,
     provenance,
 )
-from mfpolicy.data.converting.clouds import CameraLayout, CloudMaker, CropLayout
+from mfpolicy.data.converting.clouds import CloudMaker
 from mfpolicy.data.converting.foreign import MAX_STEPS
 from mfpolicy.data.converting.hdf5 import Hdf5File, looks_like_hdf5
+from mfpolicy.data.converting.placing import CameraLayout, CropLayout
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError

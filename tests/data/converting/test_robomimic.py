@@ -10,7 +10,7 @@ import yaml
 from mfpolicy.cli import main
 from mfpolicy.data import open_dataset
 from mfpolicy.data.converting import Target, convert
-from mfpolicy.data.converting.clouds import CameraLayout
+from mfpolicy.data.converting.placing import CameraLayout
 from mfpolicy.data.converting.robomimic import RobomimicLayout
 from mfpolicy.errors import ConfigError, DataError
 

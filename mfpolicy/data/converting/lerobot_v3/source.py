@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, extra_name, provenance
-from mfpolicy.data.converting.clouds import CameraLayout, CloudMaker, CropLayout
+from mfpolicy.data.converting.clouds import CloudMaker
 from mfpolicy.data.converting.exporting import read_notes
 from mfpolicy.data.converting.foreign import bounded
 from mfpolicy.data.converting.lerobot_v3 import info as layout_of
 from mfpolicy.data.converting.lerobot_v3.info import Feature, read_info
 from mfpolicy.data.converting.lerobot_v3.reading import LeRobotReader
+from mfpolicy.data.converting.placing import CameraLayout, CropLayout
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError

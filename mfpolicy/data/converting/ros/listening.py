@@ -49,7 +49,7 @@ def listen(path: Path, layout: RosLayout) -> Heard:
         wanted = topics | ({info} if info else set())
         for topic, received, stamp, raw, kind in bag.messages(wanted):
             if topic == info:
-                matrix = intrinsics(bag.decoded(raw, kind), info) if matrix is None else matrix
+                matrix = intrinsics(bag.decoded(raw, kind), topic) if matrix is None else matrix
                 continue
             use_header = layout.stamps == "header" and stamp is not None
             stamps[topic].append(stamp if use_header and stamp is not None else received)

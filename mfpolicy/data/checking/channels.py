@@ -122,9 +122,13 @@ class Channels(Check):
         return np.maximum(at_low, at_high) / np.maximum(steps, 1)
 
     def _clipped(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """Channels at one of two limits nearly always, though not only there: no switches."""
+        """Channels at one of two limits nearly always, though not only there, as switches are.
+
+        The limits -1 and 1 are those of a normalised action space: experts may well run into them.
+        """
         share = low + high
-        return (share > _ACTION_SHARE) & (share < 1) & (np.minimum(low, high) > 0.02)
+        natural = (self._low == -1) & (self._high == 1)
+        return (share > _ACTION_SHARE) & (share < 1) & (np.minimum(low, high) > 0.02) & ~natural
 
     def _tell(self, kind: Code, array: str, where: np.ndarray, episode: int | None = None) -> None:
         channels = np.flatnonzero(where).tolist()

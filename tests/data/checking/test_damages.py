@@ -1,5 +1,8 @@
 """Every kind of damage is found under its own code, at its place, and nothing else is said."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from benchmarks.data.damages import DAMAGES
@@ -66,3 +69,13 @@ def test_there_is_a_damage_for_every_code():
     told = {damage.code for damage in DAMAGES}
     assert set(CODES) - told == {"action-constant", "episode-failed", "rate-exceeded"}
     assert len(told) >= 20
+
+
+def test_the_documentation_lists_every_code():
+    text = (Path(__file__).parents[3] / "docs" / "data_checks.md").read_text()
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \| (\w+) \| (.+?) \| (.+?) \| (.+?) \|$", text, re.MULTILINE
+    )
+    assert {row[0]: row[1:] for row in rows} == {
+        name: (code.severity, code.rule, code.fix, code.remedy) for name, code in CODES.items()
+    }

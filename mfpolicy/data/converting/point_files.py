@@ -82,6 +82,8 @@ class FolderSource(Source):
     def __init__(self, path: Path, target: Target) -> None:
         self._layout: FolderLayout = target.layout or FolderLayout()
         self._root, self._target = path, target
+        if not path.is_dir():
+            raise DataError("recordings must be a folder of folders", received=str(path))
         self._episodes = sorted((each for each in path.iterdir() if _robot_file(each)), key=_order)
         self.count = len(self._episodes)
         if not 0 < self.count <= MAX_EPISODES:

@@ -79,6 +79,7 @@ def test_depth_of_a_known_camera_becomes_clouds(tmp_path):
     (tmp_path / "l.yaml").write_text(yaml.safe_dump(words))
     line = [str(source), f"out={tmp_path}/o.zarr", f"layout={tmp_path}/l.yaml", "points=8"]
     assert main(["data", "convert", *line]) == 0
+    assert main(["data", "convert", *line]) == 0  # finished, and left as it is
     found = open_dataset(tmp_path / "o.zarr")
     assert found.spec.state_dim == 3
     assert found.spec.camera["intrinsics"][0] == [5.0, 0.0, 3.0]  # ours: pixels begin at 0

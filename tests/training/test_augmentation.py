@@ -17,7 +17,8 @@ from mfpolicy.training.update import Update
 from oracles.demonstrations import write_dataset
 
 PLAIN = [name for name in augment.names() if name != "color_jitter"]  # the data have no colors
-ALL = [f"augment.{name}.enabled=true" for name in PLAIN]
+SHORT = ["training.steps=6", "training.checkpoint_every=4", "training.log_every=3"]
+ALL = SHORT + [f"augment.{name}.enabled=true" for name in PLAIN]
 
 
 def _weights(run):
@@ -48,10 +49,10 @@ def test_a_resumed_run_ends_as_one_that_was_not_interrupted(configure, tmp_path)
     run = train(configure(*ALL)).run
     whole = _weights(run)
     stopped = shutil.copytree(run, tmp_path / "stopped")
-    (stopped / "training_state" / "step-00000012.safetensors").unlink()
+    (stopped / "training_state" / "step-00000006.safetensors").unlink()
     (stopped / "model.safetensors").unlink()
     resumed = train(configure(*ALL, f"out={stopped}", "resume=true"))
-    assert resumed.step == 12
+    assert resumed.step == 6
     assert _equal(_weights(stopped), whole)
     with pytest.raises(RunError, match=r"augment.jitter.std_m: 0.002 -> 0.01"):
         train(configure(*ALL, "augment.jitter.std_m=0.01", "resume=true"))
@@ -59,16 +60,16 @@ def test_a_resumed_run_ends_as_one_that_was_not_interrupted(configure, tmp_path)
 
 def test_what_is_off_is_not_there(configure, tmp_path):
     """Its options change nothing, also not what a resume must keep; nor do options added since."""
-    run = train(configure()).run
+    run = train(configure(*SHORT)).run
     saved = yaml.safe_load((run / "config.yaml").read_text())
     assert saved["augment"] == {}
-    other = train(configure("augment.jitter.std_m=0.5", f"out={tmp_path / 'other'}")).run
+    other = train(configure(*SHORT, "augment.jitter.std_m=0.5", f"out={tmp_path / 'other'}")).run
     assert _equal(_weights(run), _weights(other))
     del saved["augment"], saved["policy"]["color"]  # as versions without these wrote it
     (run / "config.yaml").write_text(yaml.safe_dump(saved))
-    assert train(configure("augment.jitter.std_m=0.5", "resume=true")).step == 12
+    assert train(configure(*SHORT, "augment.jitter.std_m=0.5", "resume=true")).step == 6
     with pytest.raises(RunError, match=r"augment.jitter.enabled: None -> True"):
-        train(configure("augment.jitter.enabled=true", "resume=true"))
+        train(configure(*SHORT, "augment.jitter.enabled=true", "resume=true"))
 
 
 def test_without_augmentation_a_step_sees_the_windows_themselves(updates):
@@ -110,4 +111,4 @@ def test_what_does_not_fit_the_data_leaves_no_folder(configure, tmp_path):
     with pytest.raises(ConfigError, match=r"its suite|the task's suite names none"):
         train(configure(*door))
     assert not (tmp_path / "run").exists()
-    assert train(configure(*door, "augment.rotation.cloud_only=true")).step == 12
+    assert train(configure(*door, *SHORT, "augment.rotation.cloud_only=true")).step == 6

@@ -1,6 +1,5 @@
 """A folder for a robot: it runs without torch and without mfpolicy, and decides as the policy."""
 
-import dataclasses
 import json
 import re
 import subprocess
@@ -11,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from deployment.export.conftest import RECIPE, policy_of
+from deployment.export.conftest import RECIPE
 from mfpolicy.deployment.export import export_policy, robot_policy
 from mfpolicy.errors import RunError
 from mfpolicy.objectives.noise import Noise
 from mfpolicy.pointcloud import crop, sample
-from mfpolicy.policy import load_policy, save_policy
+from mfpolicy.policy import load_policy
 
 BLOCKED = """
 import sys
@@ -196,12 +195,3 @@ def test_bad_points_and_states_are_named(folder):
     policy.observe(np.full((10, 3), 0.5), np.full(5, np.nan))
     with pytest.raises(ValueError, match="agent_pos must be finite"):
         policy.act()
-
-
-def test_a_policy_without_a_recipe_takes_the_points_as_they_are(tmp_path):
-    policy = policy_of("regression")
-    policy.spec = dataclasses.replace(policy.spec, recipe=None, task=None, control_rate_hz=None)
-    save_policy(policy, tmp_path)
-    folder = export_policy(tmp_path, format="folder").path
-    assert folder == tmp_path / "robot"
-    assert run_there(folder, (folder / "example.py").read_text()).count("(3, 2)") == 3

@@ -41,7 +41,7 @@ TASKS = [
     "metaworld/door-lock", "metaworld/peg-insert-side", "adroit/door",
 ]  # fmt: skip
 CLOUD = 2048
-SIZES = (16, 128)
+SIZES = (64, 256)
 
 
 def collected(folder: Path, task: str, index: int) -> Path:

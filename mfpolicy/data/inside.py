@@ -56,6 +56,20 @@ def regular_size(root: Path, relative: str, known: set[str] | None = None) -> in
     return found.st_size
 
 
+def require_own_files(root: Path) -> None:
+    """Requires that nothing below ``root`` is a link, a pipe or a device: it shall be written to.
+
+    Raises:
+        DataError: something is.
+    """
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            mode = os.lstat(os.path.join(folder, name)).st_mode
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                relative = os.path.relpath(os.path.join(folder, name), root)
+                raise _foreign(root, plain(relative), mode, "file or folder")
+
+
 def read_json(root: Path, file: Path) -> dict[str, Any]:
     """Returns the JSON object in a metadata file of the dataset at ``root``.
 

@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+from mfpolicy.data.inside import require_own_files
 from mfpolicy.data.reader import Dataset, open_even_if_empty
 from mfpolicy.data.schema import SCHEMA_NAME, SCHEMA_VERSION, DatasetSpec
 from mfpolicy.errors import DataError
@@ -36,6 +37,7 @@ def create_empty(target: Path, spec: DatasetSpec) -> None:
 def open_matching(target: Path, spec: DatasetSpec) -> Dataset:
     """Opens the dataset at ``target`` if episodes of ``spec`` may be appended to it."""
     dataset = open_even_if_empty(target)
+    require_own_files(target)
     if dataset.attributes.get("schema") != SCHEMA_NAME:
         raise DataError(
             "only datasets that mfpolicy wrote can be appended to",

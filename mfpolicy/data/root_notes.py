@@ -56,14 +56,16 @@ def committed_counts(root: Path, attributes: dict[str, Any]) -> tuple[int, int]:
     if isinstance(version, bool) or not isinstance(version, int) or version > SCHEMA_VERSION:
         raise DataError(
             f"this version reads datasets up to schema version {SCHEMA_VERSION}",
-            received=f"{version!r} in {root}",
+            received=f"{plain(version)} in {root}",
             remedy="upgrade mfpolicy",
         )
     counts = attributes.get("episodes"), attributes.get("steps")
     for count in counts:
-        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 1 << 62:
             raise DataError(
-                f"episodes and steps of {root} must be counts", received=counts, remedy=_AGAIN
+                f"episodes and steps of {root} must be counts",
+                received=plain(counts),
+                remedy=_AGAIN,
             )
     if not isinstance(attributes.get("journal", {}), dict):
         raise DataError(f"the journal of {root} must be a JSON object", remedy=_AGAIN)

@@ -36,6 +36,7 @@ _MOST_CHANNELS = 4096
 _STATE_SHARE, _ACTION_SHARE = 0.25, 0.9
 _MOVED = 0.25
 _LONG = 10
+_AGAIN = 3
 
 
 @CHECKS.register("channels")
@@ -105,21 +106,21 @@ class Channels(Check):
             self._tell(ACTION_SATURATED, array, ~constant & self._clipped(low, high))
             return
         often = self._moves > _MOVED * self._steps
-        saturated = often & (self._share_outside_frozen() > _STATE_SHARE)
+        saturated = often & self._rests_at_extreme()
         self._tell(STATE_SATURATED, array, saturated)
         for episode, still, _ in self._frozen:
             self._tell(FROZEN, array, still & self._moving & ~saturated, episode)
 
-    def _share_outside_frozen(self) -> np.ndarray:
-        """Share of the steps at an extreme, without the episodes in which the channel is frozen."""
-        steps = np.full(len(self._low), self._steps)
-        at_low, at_high = self._at_low.copy(), self._at_high.copy()
-        for episode, still, value in self._frozen:
-            length = int(np.diff(self.survey.bounds(episode))[0])
-            steps -= np.where(still, length, 0)
-            at_low -= np.where(still & (value == self._low), length, 0)
-            at_high -= np.where(still & (value == self._high), length, 0)
-        return np.maximum(at_low, at_high) / np.maximum(steps, 1)
+    def _rests_at_extreme(self) -> np.ndarray:
+        """Channels often at one extreme, and not only in episodes that are frozen there."""
+        found = np.zeros(len(self._low), bool)
+        for extreme, count in ((self._low, self._at_low), (self._high, self._at_high)):
+            outside = count.copy()
+            for episode, still, value in self._frozen:
+                length = int(np.diff(self.survey.bounds(episode))[0])
+                outside -= np.where(still & (value == extreme), length, 0)
+            found |= (count > _STATE_SHARE * self._steps) & (outside >= _AGAIN)
+        return found
 
     def _clipped(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Channels at one of two limits nearly always, though not only there, as switches are.

@@ -17,7 +17,7 @@ def tiny(tmp_path_factory):
 
 
 @settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,
@@ -38,7 +38,7 @@ CORPUS = {}
 
 def test_damage_occurs_and_is_refused(tiny, tmp_path):
     outcomes = set()
-    for seed in range(12):
+    for seed in range(8):
         path = tmp_path / f"{seed}.zarr"
         shutil.copytree(tiny, path)
         mutate(path, random.Random(seed))

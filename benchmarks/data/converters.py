@@ -98,15 +98,21 @@ def nothing(folder: Path) -> dict[str, Any]:
 def report(rows: list[dict[str, Any]], megabytes: int, out: Path) -> None:
     """Writes what there is so far, as JSON and as a table."""
     facts = machine_facts("cpu")
-    result = {"megabytes": megabytes, "machine": facts, "rows": rows}
-    out.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
+    file = out.with_suffix(".json")
+    if file.is_file():  # rows of earlier calls stay, unless they were measured again
+        measured = {row["name"] for row in rows}
+        earlier = json.loads(file.read_text())["rows"]
+        rows = [row for row in earlier if row["name"] not in measured] + rows
+    result = {"machine": facts, "rows": rows}
+    file.write_text(json.dumps(result, indent=2) + "\n")
     lines = [
         "# Converters: time and peak memory", "",
         "| converter | source written by | source MB | steps | CPU s | s | peak MiB |",
         "|---|---|---|---|---|---|---|", *(LINE.format(**row) for row in rows), "",
         f"{facts['cpu']}; one conversion at a time, with other work on the machine: CPU s, of all "
         "threads and of starting Python, is what counts, s what a clock said meanwhile. Sources "
-        f"that are replayed in simulation have {REPLAYED} episodes of 200 recorded steps.", "",
+        f"that are replayed in simulation have {REPLAYED} episodes of 200 recorded steps. Rows of "
+        "several calls are kept together; each has the size of its source.", "",
         f"`python -m benchmarks.data.converters --out NAME --megabytes {megabytes}`",
     ]  # fmt: skip
     out.with_suffix(".md").write_text("\n".join(lines) + "\n")

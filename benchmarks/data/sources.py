@@ -170,7 +170,7 @@ for number in range({episodes}):
         observations=np.concatenate([seen, seen[-1:]]), actions=actions,
         rewards=np.zeros(length), terminations=np.zeros(length, bool),
         truncations=np.arange(length) == length - 1,
-        infos=[{{"success": False}} for _ in range(length + 1)]))
+        infos={{"success": np.zeros(length + 1, bool)}}))
 box = gymnasium.spaces.Box
 minari.create_dataset_from_buffers(
     "D4RL/door/check-v0", buffers, observation_space=box(-np.inf, np.inf, (39,)),

@@ -11,6 +11,8 @@ from mfpolicy.errors import DataError
 from mfpolicy.pointcloud import crop, depth_to_points, sample
 from mfpolicy.pointcloud.geometry import metres
 
+_FARTHEST_M = 1e6  # beyond that a distance squared loses its digits
+
 
 @dataclass(frozen=True)
 class CloudMaker:
@@ -54,6 +56,13 @@ class CloudMaker:
                 f"a cloud must have points{'' if self.crop is None else ' inside the crop box'}",
                 received=f"none of {len(points)} {where}",
                 remedy="check the frame and the box, or leave the episode out",
+            )
+        farthest = float(np.abs(points[kept]).max())
+        if farthest > _FARTHEST_M:
+            raise DataError(
+                f"points must lie within {_FARTHEST_M:.0e} m of the origin",
+                received=f"{farthest:.3g} m {where}",
+                remedy="check the unit, or crop",
             )
         if rgb is None:
             return sample(points[kept], self.points), None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from mfpolicy.data.converting.foreign import MAX_EPISODES, bounded
 from mfpolicy.data.converting.packages import required
-from mfpolicy.errors import DataError
+from mfpolicy.errors import DataError, UserError
 
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000}  # deflate, shuffle, fletcher32, szip, nbit, scale-offset, lzf
 _MAX_CHUNK_BYTES = 1 << 30
@@ -41,12 +42,15 @@ class Hdf5File:
 
     def names(self, group: str = "/") -> list[str]:
         """Names in a group, in the file's order; empty where there is no such group."""
-        found = self._at(group)
-        if not isinstance(found, self._h5py.Group):
-            return []
-        if len(found) > MAX_EPISODES:
-            raise DataError(f"'{group}' of {self.path} has too many entries", received=len(found))
-        return list(found)
+        with self._reading(group):
+            found = self._at(group)
+            if not isinstance(found, self._h5py.Group):
+                return []
+            if len(found) > MAX_EPISODES:
+                raise DataError(
+                    f"'{group}' of {self.path} has too many entries", received=len(found)
+                )
+            return list(found)
 
     def numbered(self, group: str, prefix: str) -> list[str]:
         """Names ``prefix``N of a group in the order of N.
@@ -64,8 +68,9 @@ class Hdf5File:
 
     def has(self, path: str) -> bool:
         """Whether an array of numbers lies at ``path``."""
-        found = self._at(path)
-        return isinstance(found, self._h5py.Dataset) and found.dtype.kind in "fiub"
+        with self._reading(path):
+            found = self._at(path)
+            return isinstance(found, self._h5py.Dataset) and found.dtype.kind in "fiub"
 
     def shape(self, path: str) -> tuple[int, ...]:
         """Shape of the array at ``path``.
@@ -73,11 +78,8 @@ class Hdf5File:
         Raises:
             DataError: there is none that may be read.
         """
-        return tuple(self._dataset(path).shape)
-
-    def kind(self, path: str) -> np.dtype:
-        """Type of the array at ``path``."""
-        return self._dataset(path).dtype
+        with self._reading(path):
+            return tuple(self._dataset(path).shape)
 
     def read(self, path: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """The array at ``path``, rows ``start`` to ``stop``.
@@ -85,45 +87,41 @@ class Hdf5File:
         Raises:
             DataError: there is none that may be read, it is too large, or damaged.
         """
-        found = self._dataset(path)
-        if found.ndim:
-            rows = len(range(*slice(start, stop).indices(found.shape[0])))
-            bounded(path, (rows, *found.shape[1:]), found.dtype.itemsize)
-        try:
+        with self._reading(path):
+            found = self._dataset(path)
+            if found.ndim:
+                rows = len(range(*slice(start, stop).indices(found.shape[0])))
+                bounded(path, (rows, *found.shape[1:]), found.dtype.itemsize)
             return np.asarray(found[start:stop] if found.ndim else found[()])
-        except Exception as error:  # h5py raises many kinds
-            raise DataError(
-                f"'{path}' of {self.path} is damaged: {error}",
-                remedy="restore the file from a copy",
-            ) from error
 
     def texts(self, path: str) -> list[str]:
         """The texts of an array of texts; empty where there is none."""
-        found = self._at(path)
-        if not isinstance(found, self._h5py.Dataset) or found.dtype.kind != "O" or found.ndim != 1:
-            return []
-        self._require_harmless(path, found)
-        bounded(path, (max(len(found), 1),), 4096)
-        return [item.decode(errors="replace") if isinstance(item, bytes) else str(item)
-                for item in found[:]]  # fmt: skip
+        with self._reading(path):
+            found = self._at(path)
+            is_texts = isinstance(found, self._h5py.Dataset) and found.dtype.kind == "O"
+            if not is_texts or found.ndim != 1:
+                return []
+            self._require_harmless(path, found)
+            bounded(path, (max(len(found), 1),), 4096)
+            return [item.decode(errors="replace") if isinstance(item, bytes) else str(item)
+                    for item in found[:]]  # fmt: skip
 
     def note(self, path: str, name: str) -> Any:
         """The attribute ``name`` at ``path``: text, or an array; None where there is none."""
-        found = self._at(path)
-        if found is None or name not in found.attrs:
-            return None
-        try:
+        with self._reading(f"{path} {name}"):
+            found = self._at(path)
+            if found is None or name not in found.attrs:
+                return None
             value = found.attrs[name]
-        except Exception as error:
-            raise DataError(f"'{name}' at '{path}' of {self.path} is damaged: {error}") from error
-        if isinstance(value, bytes):
-            return value.decode(errors="replace")
-        return value if isinstance(value, str) else np.asarray(value)
+            if isinstance(value, bytes):
+                return value.decode(errors="replace")
+            return value if isinstance(value, str) else np.asarray(value)
 
     def notes(self, path: str) -> list[str]:
         """Names of the attributes at ``path``."""
-        found = self._at(path)
-        return [] if found is None else list(found.attrs)
+        with self._reading(path):
+            found = self._at(path)
+            return [] if found is None else list(found.attrs)
 
     def identity(self) -> Iterator[bytes]:
         """What tells the file from another: its size, its beginning and its end."""
@@ -133,6 +131,19 @@ class Hdf5File:
             yield file.read(1 << 20)
             file.seek(max(size - (1 << 20), 0))
             yield file.read(1 << 20)
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """Tells of damage in our words: h5py raises many kinds of error."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"'{path}' of {self.path} is damaged: {error}",
+                remedy="restore the file from a copy",
+            ) from error
 
     def _dataset(self, path: str) -> Any:
         found = self._at(path)

@@ -161,15 +161,14 @@ class RowStream:
             for number in range(part.num_columns):
                 column = part.column(number)
                 path = column.path_in_schema
-                key = next((k for k in widths if path == k or path.startswith(f"{k}.")), "")
-                if key and (
-                    column.num_values > part.num_rows * widths[key]
-                    or column.total_uncompressed_size > MAX_EPISODE_BYTES
-                ):
+                names = self._columns
+                key = next((k for k in names if path == k or path.startswith(f"{k}.")), "")
+                most = part.num_rows * widths.get(key, MAX_EPISODE_BYTES)
+                size = column.total_uncompressed_size
+                if key and (column.num_values > most or size > MAX_EPISODE_BYTES):
                     raise DataError(
                         f"column {key} of {self.path} declares an impossible size",
-                        received=f"{column.num_values} values, "
-                        f"{column.total_uncompressed_size} bytes in {part.num_rows} rows",
+                        received=f"{column.num_values} values, {size} bytes",
                     )
 
 

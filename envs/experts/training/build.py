@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from envs.experts.network import NetworkExpert
-from envs.experts.training.episodes import Episode, ValueFunction, run
+from envs.experts.training.episodes import Episode, Start, ValueFunction, run
 from envs.experts.training.natural_gradient import Weighted, natural_step
 from envs.experts.training.planner import Planner
 from envs.experts.training.policy import GaussianPolicy, imitate
@@ -78,7 +78,7 @@ def _plans(
                 path, observations=observations, actions=actions, goals=goals, cpu_s=np.array(cpu_s)
             )
         with np.load(path, allow_pickle=False) as file:
-            plan = dict(file)
+            plan = {**file, "seed": np.array(seed)}
         report(f"plan {seed}: goal in {plan['goals'].sum()} steps, {plan['cpu_s']:.0f} s")
         spent_s += float(plan["cpu_s"])
         if plan["goals"][-1]:
@@ -98,7 +98,7 @@ class _Trainer:
         folder: Path,
         cpu_s: float,
     ) -> None:
-        self._scene, self._recipe = scene, recipe
+        self._scene, self._recipe, self._plans = scene, recipe, plans
         self._path = folder / "training.pt"
         self.iteration, self.cpu_s = 0, cpu_s
         self._clock = time.process_time()
@@ -115,31 +115,41 @@ class _Trainer:
             torch.as_tensor(actions, dtype=torch.float32),
         )
         self._best: dict[str, Any] = {"score": -np.inf, "arrays": self._policy.arrays()}
-        imitate(self._policy, *self._guide, epochs=30, seed=0)
+        imitate(self._policy, *self._guide, epochs=recipe.imitate, seed=0)
 
     def improve(self) -> str:
         """One iteration: episodes, advantages, a natural gradient step."""
         recipe, std = self._recipe, self._policy.std
         expert = NetworkExpert(self._policy.arrays())
         first = TRAIN_SEED + self.iteration * recipe.episodes
+        seeds = range(first, first + recipe.episodes)
+        within = round(recipe.from_plans * recipe.episodes)
+        starts = [*map(self._within_a_plan, seeds[:within]), *map(Start, seeds[within:])]
         episodes = [
-            run(self._scene, expert, seed, std) for seed in range(first, first + recipe.episodes)
+            run(self._scene, expert, start, std, noise_seed=seed)
+            for start, seed in zip(starts, seeds, strict=True)
         ]
         kl = natural_step(self._policy, self._pairs(episodes), recipe.step)
         self.iteration += 1
         self._count()
         return (
-            f"iteration {self.iteration}: goal at the end {_end(episodes):.2f}, "
-            f"reward {_reward(episodes):.3f}, std {std.mean():.3f}, kl {kl:.3f}, "
+            f"iteration {self.iteration}: goal at the end {_end(episodes[within:]):.2f}, "
+            f"reward {_reward(episodes[within:]):.3f}, std {std.mean():.3f}, kl {kl:.3f}, "
             f"{self.cpu_s / 60:.1f} min"
         )
+
+    def _within_a_plan(self, seed: int) -> Start:
+        """A step of one of the plans, both drawn by ``seed``."""
+        rng = np.random.default_rng(seed)
+        plan = self._plans[rng.integers(len(self._plans))]
+        return Start(int(plan["seed"]), plan["actions"][: rng.integers(len(plan["actions"]))])
 
     def compare(self) -> str:
         """The mean action on fixed seeds; the best iterate is kept."""
         arrays = {name: array.copy() for name, array in self._policy.arrays().items()}
         seeds = range(CHOICE_SEED, CHOICE_SEED + self._recipe.choose_episodes)
         expert = NetworkExpert(arrays)
-        episodes = [run(self._scene, expert, seed) for seed in seeds]
+        episodes = [run(self._scene, expert, Start(seed)) for seed in seeds]
         success, reward = _end(episodes), _reward(episodes)
         change = np.mean([np.abs(np.diff(e.actions.clip(-1, 1), axis=0)).mean() for e in episodes])
         score = success + 1e-3 * reward

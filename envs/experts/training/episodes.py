@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,14 @@ from envs.experts.training.scene import Scene
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where an episode begins: the placement of a seed, after actions (K, A) of a plan, if any."""
+
+    seed: int
+    actions: NDArray[Any] | Sequence[NDArray[Any]] = ()
+
+
+@dataclass(frozen=True)
 class Episode:
     """One episode: observations (T, O), actions (T, A), rewards (T,), goals (T,)."""
 
@@ -24,12 +33,20 @@ class Episode:
     goals: NDArray[np.bool_]
 
 
-def run(scene: Scene, expert: NetworkExpert, seed: int, std: NDArray[Any] | None = None) -> Episode:
-    """The episode of ``seed`` of ``expert``, with noise of ``std`` (A,) if given."""
-    scene.reset(seed)
+def run(
+    scene: Scene,
+    expert: NetworkExpert,
+    start: Start,
+    std: NDArray[Any] | None = None,
+    noise_seed: int = 0,
+) -> Episode:
+    """An episode of ``expert``, with noise of ``std`` (A,), drawn by ``noise_seed``, if given."""
+    scene.reset(start.seed)
+    for action in start.actions:
+        scene.step(action)
     noise = np.zeros((scene.horizon, scene.action_dim))
     if std is not None:
-        noise = np.random.default_rng(seed).normal(size=noise.shape) * std
+        noise = np.random.default_rng(noise_seed).normal(size=noise.shape) * std
     observations, actions, states = [], [], []
     for step in range(scene.horizon):
         observations.append(scene.observe())

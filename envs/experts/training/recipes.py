@@ -18,6 +18,9 @@ class Recipe:
         episodes: of one iteration. iterations: at most.
         guide, guide_decay: weight of the demonstrations in the first step, and its decay.
         std: of exploration at first. least_std: at last. step: of the natural gradient.
+        imitate: epochs of imitation before the first iteration.
+        from_plans: share of the episodes that begin within a demonstration, where what matters
+            happens, in place of a task's own start.
         choose_every: iterations between two comparisons on ``choose_episodes`` fixed seeds.
     """
 
@@ -30,6 +33,8 @@ class Recipe:
     std: float = 0.3
     least_std: float = 0.08
     step: StepSettings = field(default_factory=StepSettings)
+    imitate: int = 30
+    from_plans: float = 0.0
     choose_every: int = 10
     choose_episodes: int = 100
 
@@ -40,5 +45,11 @@ RECIPES: Mapping[str, Recipe] = {
     "pen": Recipe(
         PlannerSettings(samples=48, noise=0.6, lookahead=24), demonstrations=16, episodes=200
     ),
-    "relocate": Recipe(PlannerSettings(samples=48, noise=0.4, lookahead=24), demonstrations=8),
+    "relocate": Recipe(
+        PlannerSettings(samples=48, noise=0.4, lookahead=24),
+        demonstrations=8,
+        guide=0.3,
+        imitate=150,
+        from_plans=0.5,
+    ),
 }

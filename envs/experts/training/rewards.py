@@ -41,9 +41,9 @@ def _distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return np.linalg.norm(a - b, axis=-1)
 
 
-def _tips_distance(s: Signals) -> NDArray[Any]:
-    """Sum of the distances of the five fingertips to the object."""
-    return np.sum([_distance(s[tip], s["object"]) for tip in _TIPS], axis=0)
+def _tips_distance(s: Signals, most: float = np.inf) -> NDArray[Any]:
+    """Sum of the distances of the five fingertips to the object, each at most ``most``."""
+    return np.sum([np.minimum(_distance(s[tip], s["object"]), most) for tip in _TIPS], axis=0)
 
 
 def _door(s: Signals) -> NDArray[Any]:
@@ -110,9 +110,11 @@ def _pen_goal(s: Signals) -> NDArray[Any]:
 def _relocate(s: Signals) -> NDArray[Any]:
     height, distance = s["object"][..., 2], _distance(s["object"], s["target"])
     lifted = height > 0.04
+    # A ball that rolled away costs no more than one that was never touched; else the policy learns
+    # to leave it alone.
     return (
-        -_distance(s["palm"], s["object"])
-        - 0.6 * _tips_distance(s)
+        -np.minimum(_distance(s["palm"], s["object"]), 0.5)
+        - 0.6 * _tips_distance(s, most=0.2)
         + lifted * (3.0 - distance - 0.5 * _distance(s["palm"], s["target"]))
         + 0.5 * np.clip((height - 0.035) / 0.05, 0, 1)
         + 3.0 * (distance < 0.1)

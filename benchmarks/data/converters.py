@@ -27,6 +27,17 @@ from mfpolicy.evaluation.machine import machine_facts
 
 REPLAYED = 3
 """Episodes of sources that are replayed in simulation: that takes the time, not their size."""
+TRIED = {
+    "dapg": "25 human recordings of door of DAPG's repository (docs/data.md, 2026-11-27)",
+    "lerobot": "a dataset that lerobot 0.6.1 recorded, with videos of color and depth; what is "
+    "written was read by it (2026-11-27-lerobot-roundtrip.md)",
+    "minari": "a dataset that minari 0.5 wrote of recordings of the door's expert; none of D4RL's",
+    "dp3": "none at hand: written by zarr in the layout and the frame of DP3's generators",
+    "robomimic": "none at hand: written by h5py in the layout of robomimic's scripts",
+    "folder": "files of open3d and numpy",
+    "ros": "bags of ROS 1, sqlite3 and MCAP that rosbags wrote; none of a robot",
+}
+"""The most real file that each format was tried on."""
 LINE = "| {name} | {source} | {mb:.0f} | {steps} | {cpu_s:.0f} | {seconds:.0f} | {peak:.0f} |"
 
 
@@ -113,6 +124,7 @@ def report(rows: list[dict[str, Any]], megabytes: int, out: Path) -> None:
         "threads and of starting Python, is what counts, s what a clock said meanwhile. Sources "
         f"that are replayed in simulation have {REPLAYED} episodes of 200 recorded steps. Rows of "
         "several calls are kept together; each has the size of its source.", "",
+        "Tried on, beside these:", "", *(f"- {name}: {what}" for name, what in TRIED.items()), "",
         f"`python -m benchmarks.data.converters --out NAME --megabytes {megabytes}`",
     ]  # fmt: skip
     out.with_suffix(".md").write_text("\n".join(lines) + "\n")
@@ -131,7 +143,10 @@ def main() -> None:
     parser.add_argument("--minari", help="Python of an environment that has minari")
     parser.add_argument("--only", help="names of those to measure, with commas")
     parser.add_argument("--folder", help="where to put the sources")
+    parser.add_argument("--table", action="store_true", help="only write the table again")
     given = parser.parse_args()
+    if given.table:
+        return report([], given.megabytes, given.out)
     with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
         folder, rows = Path(temporary), []
         rows.append(nothing(folder))

@@ -18,6 +18,7 @@ import mfpolicy
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ROS = ("rclpy", "tf2_ros", "_msgs", "_srvs", "_interfaces")
 OURS = ("mfpolicy", "envs", "real_robot")
 
 
@@ -150,6 +151,8 @@ def _third_party_imports():
                 elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                     names = [node.module]
                 for name in (name.partition(".")[0] for name in names):
+                    if "ros2" in path.parts and name.endswith(ROS):
+                        continue  # comes with the robot's own ROS
                     if name not in sys.stdlib_module_names and name not in OURS:
                         yield name, path
 

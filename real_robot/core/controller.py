@@ -59,6 +59,11 @@ class Controller:
         self.decision_times_s = self._execution.took_s
         self._forget()
 
+    @property
+    def cloud_stamp_s(self) -> float:
+        """The stamp of the cloud that was used last; NaN before the first."""
+        return self._points_stamp_s
+
     # Inputs.
 
     def on_cloud(self, message: Any, *, frame_id: str, stamp_s: float, now_s: float) -> None:

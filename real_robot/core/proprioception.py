@@ -14,6 +14,7 @@ from mfpolicy.errors import ObservationError
 from real_robot.parameters import TOOL_AXES, RobotParameters
 
 Vector = NDArray[np.float64]
+_LARGEST = 1e6
 _KEPT = 512  # states to choose the one nearest to a cloud from
 
 
@@ -78,10 +79,12 @@ class Proprioception:
             pairs = zip(names, numbers.tolist(), strict=False)
             found |= {f"{source}/{name}": number for name, number in pairs if name in self._joints}
         wanted = {name: found[name] for name in found if name in self._needed}
-        if not np.isfinite(list(wanted.values())).all():
-            raise ObservationError("every number of a joint must be finite", received=wanted)
+        if not all(abs(number) <= _LARGEST for number in wanted.values()):  # nor NaN
+            raise ObservationError(
+                f"every number of a joint must be finite, at most {_LARGEST:g}", received=wanted
+            )
         self._values |= wanted | {
-            name: found[name] for name in self._rates if np.isfinite(found.get(name, np.nan))
+            name: found[name] for name in self._rates if abs(found.get(name, np.nan)) <= _LARGEST
         }
         self._stamps |= dict.fromkeys(wanted, (stamp_s, received_s))
         if len(self._stamps) < len(self._needed):
@@ -97,9 +100,10 @@ class Proprioception:
             ObservationError: it is not three finite numbers.
         """
         numbers = np.asarray(position, np.float64).reshape(-1)
-        if numbers.shape != (3,) or not np.isfinite(numbers).all():
+        if numbers.shape != (3,) or not (np.abs(numbers) <= _LARGEST).all():
             raise ObservationError(
-                "the tool's position must be three finite numbers", received=numbers.tolist()[:6]
+                f"the tool's position must be three finite numbers, at most {_LARGEST:g}",
+                received=numbers.tolist()[:6],
             )
         self._values |= {
             f"tool/{axis}": float(n) for axis, n in zip(TOOL_AXES, numbers, strict=True)

@@ -40,7 +40,7 @@ class Guard:
 
     Attributes:
         refusals: counted by cause. motion: of the robot. inputs: freshness by name.
-        is_armed, is_stopped, dry_run: the state.
+        is_armed, is_stopped, dry_run: the state. reason: of the last stop.
     """
 
     def __init__(self, parameters: RobotParameters, *, period_s: float) -> None:
@@ -68,7 +68,7 @@ class Guard:
         }
         self.is_armed = self.is_stopped = False
         self.dry_run = parameters.dry_run
-        self._reason = ""
+        self.reason = ""
         self._ticked_s: float | None = None
         self._early = 0
         self._released_s: float | None = None
@@ -79,7 +79,7 @@ class Guard:
     def arm(self, now_s: float) -> Reply:
         """Lets motions pass from now on, unless it is stopped or an input is not fresh."""
         if self.is_stopped:
-            return Reply(False, f"stopped: {self._reason}. Reset the emergency stop first.")
+            return Reply(False, f"stopped: {self.reason}. Reset the emergency stop first.")
         cause = self._stale(now_s)
         if cause is not None:
             return Reply(False, f"inputs must be fresh: {cause}. See the topics and timeouts.")
@@ -93,7 +93,7 @@ class Guard:
 
     def stop(self, reason: str = "emergency stop") -> Reply:
         """Stops, until `reset`."""
-        self.is_stopped, self.is_armed, self._reason = True, False, reason
+        self.is_stopped, self.is_armed, self.reason = True, False, reason
         return Reply(True, f"stopped: {reason}")
 
     def reset(self) -> Reply:

@@ -61,7 +61,8 @@ class Arm:
 
     def decided(self, observation):
         self.seen.append(observation)
-        return np.asarray(self._decide(observation), np.float32)[None]
+        with np.errstate(over="ignore"):
+            return np.asarray(self._decide(observation), np.float32)[None]
 
     def joints(self, *, age_s=0.0, **changes) -> None:
         message = JointMessage(["b", "a"], self.position[::-1].tolist())

@@ -1,0 +1,70 @@
+"""Rates and durations of the recent past, for diagnostics."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+
+class Recent:
+    """The last numbers of a kind.
+
+    Args:
+        kept: how many.
+
+    Example:
+        >>> recent = Recent()
+        >>> recent.percentiles() is None
+        True
+        >>> for value in (1.0, 2.0, 3.0):
+        ...     recent.add(value)
+        >>> recent.percentiles()[0]
+        2.0
+    """
+
+    def __init__(self, kept: int = 300) -> None:
+        self._values: deque[float] = deque(maxlen=kept)
+
+    def add(self, value: float) -> None:
+        """Adds one."""
+        self._values.append(value)
+
+    def percentiles(self) -> tuple[float, float] | None:
+        """The median and the 99th percentile; None before the first."""
+        if not self._values:
+            return None
+        median, high = np.percentile(list(self._values), (50, 99))
+        return float(median), float(high)
+
+
+class Rate:
+    """How often something comes.
+
+    Args:
+        span_s: of the past that counts.
+
+    Example:
+        >>> rate = Rate(span_s=1.0)
+        >>> for place in range(20):
+        ...     rate.came(place * 0.1)
+        >>> rate.hz(1.95)
+        10.0
+    """
+
+    def __init__(self, span_s: float = 2.0) -> None:
+        self._span_s = span_s
+        self._times_s: deque[float] = deque(maxlen=10_000)
+
+    def came(self, now_s: float) -> None:
+        """One came."""
+        self._times_s.append(now_s)
+
+    def hz(self, now_s: float) -> float:
+        """Times a second, over the span that ends now."""
+        count = sum(1 for time_s in self._times_s if 0 <= now_s - time_s <= self._span_s)
+        return count / self._span_s
+
+    def jitter_s(self) -> float:
+        """The standard deviation of the times between them; 0 before the third."""
+        return float(np.std(np.diff(self._times_s))) if len(self._times_s) > 2 else 0.0

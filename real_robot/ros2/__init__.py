@@ -1,0 +1,1 @@
+"""The controller as a ROS 2 node; the only place that imports ROS."""

@@ -1,0 +1,78 @@
+"""What a controller says of itself: a level, a line, and numbers by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from real_robot.core import Controller
+from real_robot.rates import Rate, Recent
+
+
+class Level(IntEnum):
+    """As ``diagnostic_msgs`` has them."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Meters:
+    """Rates and durations that the one who calls the controller measures.
+
+    Attributes:
+        cloud, joints, ticks: how often each comes.
+        latency_s: from a cloud's stamp to the command that was decided on it.
+    """
+
+    cloud: Rate = field(default_factory=Rate)
+    joints: Rate = field(default_factory=Rate)
+    ticks: Rate = field(default_factory=Rate)
+    latency_s: Recent = field(default_factory=Recent)
+
+
+def describe(
+    controller: Controller, meters: Meters, now_s: float
+) -> tuple[Level, str, dict[str, str]]:
+    """The state of a controller.
+
+    Returns:
+        A level, what to read first, and values by name: rates (Hz), jitter and latencies (ms), and
+        refusals by cause.
+    """
+    guard = controller.guard
+    cause = guard.blocked(now_s)
+    if guard.is_stopped:
+        level, line = Level.ERROR, f"stopped: {guard.reason}"
+    elif not guard.is_armed:
+        level, line = Level.WARN, "disarmed"
+    elif cause is not None:
+        level, line = Level.ERROR, f"armed, refusing: {cause}"
+    elif guard.dry_run:
+        level, line = Level.WARN, "armed, dry run: nothing is sent"
+    else:
+        level, line = Level.OK, "armed"
+    values = {
+        "armed": str(guard.is_armed).lower(),
+        "stopped": str(guard.is_stopped).lower(),
+        "dry_run": str(guard.dry_run).lower(),
+        "cloud_rate_hz": f"{meters.cloud.hz(now_s):.1f}",
+        "joints_rate_hz": f"{meters.joints.hz(now_s):.1f}",
+        "tick_rate_hz": f"{meters.ticks.hz(now_s):.1f} of {controller.rate_hz:g}",
+        "tick_jitter_ms": f"{meters.ticks.jitter_s() * 1e3:.2f}",
+        "inputs": ", ".join(
+            f"{name}: {each.problem(now_s) or 'fresh'}" for name, each in guard.inputs.items()
+        ),
+        "last_refusal": f"{guard.refusals.last or 'none'} {guard.refusals.detail}".strip(),
+    }
+    decisions = Recent()
+    for took_s in controller.decision_times_s:
+        decisions.add(took_s)
+    for name, recent in (("decision", decisions), ("cloud_to_command", meters.latency_s)):
+        found = recent.percentiles()
+        if found is not None:
+            values[f"{name}_p50_ms"] = f"{found[0] * 1e3:.2f}"
+            values[f"{name}_p99_ms"] = f"{found[1] * 1e3:.2f}"
+    values |= {f"refusals/{name}": str(count) for name, count in guard.refusals.counts().items()}
+    return level, line, values

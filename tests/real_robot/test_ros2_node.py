@@ -1,0 +1,115 @@
+"""The node over real ROS 2: the controller in one distribution, the robot in the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from deployment.serving import running
+from mfpolicy.deployment.chunk_policy import EagerChunkPolicy
+from mfpolicy.pointcloud import PointCloudRecipe
+from mfpolicy.policy import Policy
+from oracles.robot_arm import LIMITS
+from oracles.small_policy import small_policy
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMETERS = {
+    "cloud_topic": "/cloud",
+    "cloud_frame": "camera",
+    "command_topic": "/commands",
+    "joints": ["a", "b"],
+    "state": ["position/a", "position/b", "velocity/a", "velocity/b", "effort/a"],
+    "violation": "clamp",
+    "dry_run": False,
+    "min_points": 8,
+    "decision_wait_s": 0.08,
+    "policy_timeout_s": 2.0,
+    "joints_timeout_s": 0.5,
+    "joints_max_age_s": 0.5,
+    "cloud_timeout_s": 1.0,
+    "cloud_max_age_s": 1.0,
+    "disarm_after_s": 30.0,
+    **LIMITS,
+}
+
+
+@pytest.fixture(scope="module")
+def environments() -> Path:
+    """The folder of the ROS environments, made where it is missing: never skipped in silence."""
+    folder = Path(os.environ.get("MFPOLICY_ROS", ROOT / ".ros"))
+    missing = [n for n in ("jazzy", "kilted") if not (folder / n / "bin" / "python").exists()]
+    if missing:
+        script = ROOT / "scripts" / "ros_environments.sh"
+        subprocess.run(
+            ["bash", script, folder, *missing],
+            check=True, timeout=1200, env={**os.environ, "PYTHON": sys.executable},
+        )  # fmt: skip
+    return folder
+
+
+def ros(environments: Path, name: str, *words: str, **options) -> subprocess.Popen:
+    """A process of a distribution, on this machine's loopback alone."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    env["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+    for leaked in ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE"):
+        env.pop(leaked, None)
+    return subprocess.Popen(
+        [environments / name / "bin" / "python", *words],
+        env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server():
+    recipe = PointCloudRecipe("front", (0, 0, 0), 84, (-1, -1, 0), (1, 1, 2), points=8)
+    spec = small_policy("regression").spec
+    spec = dataclasses.replace(spec, recipe=recipe.to_dict(), control_rate_hz=10.0)
+    with running(EagerChunkPolicy(Policy(spec).eval())) as server:
+        yield server
+
+
+@pytest.mark.ros
+@pytest.mark.timeout(1500)
+def test_a_robot_of_another_distribution_is_moved_held_and_stopped(environments, server, tmp_path):
+    told = {"/**": {"ros__parameters": {**PARAMETERS, "server": server.url}}}
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(told))
+    node = ros(
+        environments, "jazzy", "-m", "real_robot.ros2.node", "--ros-args", "--params-file",
+        str(tmp_path / "robot.yaml"),
+    )  # fmt: skip
+    peer = ros(environments, "kilted", str(Path(__file__).with_name("ros_peer.py")))
+    try:
+        out, errors = peer.communicate(timeout=240)
+        node.send_signal(signal.SIGTERM)
+        log = "".join(node.communicate(timeout=30))
+    finally:
+        peer.kill()
+        node.kill()
+    assert peer.returncode == 0, errors[-3000:] + log[-3000:]
+    said = json.loads(out)
+    assert node.returncode == 0, log
+    assert (said["configured"], said["activated"], said["deactivated"]) == (True, True, True)
+    assert not said["armed_inactive"]
+    assert said["disarmed"] == 0
+    assert said["arm"] == "armed"
+    assert said["moving"] > 10
+    targets = np.array([points[0] for points in said["commands"]])
+    assert (np.abs(targets) <= LIMITS["upper"]).all()
+    assert said["stalled"] == 0
+    assert "stale_cloud" in said["stalled_diagnostics"]["message"]
+    assert said["resumed"] > 5
+    assert said["stopped"] == 0
+    assert said["stopped_diagnostics"]["message"] == "stopped: service ~/stop"
+    assert said["armed_stopped"].startswith("stopped")
+    assert said["reset"]
+    assert float(said["diagnostics"]["cloud_to_command_p50_ms"]) > 0
+    assert said["diagnostics"]["inputs"] == "cloud: fresh, joints: fresh"

@@ -189,20 +189,25 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
             "agent_pos": self._simulation.agent_pos(),
         }
 
-    def observe_full(self) -> dict[str, NDArray[Any]]:
+    def observe_full(self, *, images: bool = False) -> dict[str, NDArray[Any]]:
         """`observe` and more for datasets.
+
+        Args:
+            images: also return what the cloud was made of.
 
         Returns:
             ``point_cloud`` (P, 3), also ``color`` (P, 3) uint8, the color of each point, and
-            ``full_state`` (F,) float32, the simulator's own observation.
+            ``full_state`` (F,) float32, the simulator's own observation; with ``images`` also
+            ``depth`` (H, W) float32, metres, and ``image`` (H, W, 3) uint8 of the cloud's camera.
         """
         self._show()
-        points, colors = self._cloud_camera.colored_cloud()
+        points, colors, depth, image = self._cloud_camera.colored_cloud_and_images()
         return {
             "point_cloud": points,
             "agent_pos": self._simulation.agent_pos(),
             "color": colors,
             "full_state": self._simulation.full_state().astype(np.float32),
+            **({"depth": depth, "image": image} if images else {}),
         }
 
     def expert_action(self) -> NDArray[np.float32]:

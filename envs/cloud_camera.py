@@ -16,7 +16,7 @@ from envs.camera import OffscreenCamera
 from envs.gl import RAYCAST, select_backend
 from envs.raycast import RayCamera
 from mfpolicy.errors import ConfigError, did_you_mean
-from mfpolicy.pointcloud import PointCloudRecipe, crop, depth_to_points, sample, to_world
+from mfpolicy.pointcloud import PointCloudRecipe, cloud_from_depth
 
 if TYPE_CHECKING:
     import mujoco
@@ -85,11 +85,18 @@ class CloudCamera:
 
     def colored_cloud(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """The points of `cloud`, and the color (P, 3) of each."""
+        points, colors, _, _ = self.colored_cloud_and_images()
+        return points, colors
+
+    def colored_cloud_and_images(
+        self,
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
+        """`colored_cloud`, and what it was made of: depth (H, W) in metres, colors (H, W, 3)."""
         with self.hidden():
-            colors = self._camera.color(self._data).reshape(-1, 3)
+            image = self._camera.color(self._data)
             depth = self._depth()
-        points = self._points(depth, colors)
-        return points[:, :3].copy(), points[:, 3:].astype(np.uint8)
+        points = self._points(depth, image)
+        return points[:, :3].copy(), points[:, 3:].astype(np.uint8), depth, image
 
     def close(self) -> None:
         """Frees what renders, for good; a second call does nothing."""
@@ -113,19 +120,13 @@ class CloudCamera:
         return depth
 
     def _points(
-        self, depth: NDArray[np.float32], colors: NDArray[np.uint8] | None
+        self, depth: NDArray[np.float32], image: NDArray[np.uint8] | None
     ) -> NDArray[np.float32]:
-        """(P, 3), or (P, 6) with colors (H·W, 3): unproject, crop, sample."""
+        """(P, 3), or (P, 6) with colors from the image (H, W, 3): unproject, crop, sample."""
         started = time.perf_counter()
-        recipe = self._recipe
-        points = to_world(
-            depth_to_points(depth, self._camera.intrinsics()), self._camera.T_world_cam(self._data)
-        )
-        inside = crop(points, recipe.crop_min, recipe.crop_max)
-        points = points[inside]
-        if colors is not None:
-            points = np.concatenate([points, colors[inside]], axis=1, dtype=np.float32)
-        chosen = sample(points, recipe.points)
+        pose = self._camera.T_world_cam(self._data)
+        intrinsics = self._camera.intrinsics()
+        chosen = cloud_from_depth(depth, intrinsics, pose, self._recipe, image=image)
         self.points_ms = 1e3 * (time.perf_counter() - started)
         return chosen
 

@@ -35,6 +35,7 @@ def run(words: Sequence[str]) -> int:
             tail_steps=config.tail_steps,
             max_attempts=config.max_attempts,
             store_extras=config.store_extras,
+            store_images=config.store_images,
             progress=lambda attempt: show(attempt.kept, attempt.attempted),
         )
     expert = f"{report.expert_success_rate:.0%} ({report.kept} of {report.attempted} attempts)"

@@ -233,6 +233,7 @@ class CollectConfig:
     expert: str | None
     max_attempts: int | None
     store_extras: bool
+    store_images: bool
     points: int | None
     suite: dict[str, Any] = field(default_factory=dict)
 

@@ -65,6 +65,7 @@ def collect(
     tail_steps: int | None = None,
     max_attempts: int | None = None,
     store_extras: bool = True,
+    store_images: bool = False,
     progress: Callable[[CollectProgress], None] | None = None,
 ) -> CollectReport:
     """Collects ``episodes`` successful demonstrations into the dataset ``out``.
@@ -85,6 +86,8 @@ def collect(
             may be to record to the horizon.
         max_attempts: give up after so many attempts in all; by default 10 · episodes + 20.
         store_extras: also store colors and whatever else the environment observes.
+        store_images: also store the depth and color images that the clouds are made of, with
+            which clouds can be computed again; needs ``store_extras``.
         progress: called after each attempt.
 
     Raises:
@@ -103,13 +106,17 @@ def collect(
         max_attempts = 10 * episodes + 20
     _check_at_least(1, episodes=episodes, max_attempts=max_attempts)
     _check_at_least(0, seed=seed, tail_steps=tail_steps or 0)
+    if store_images and not store_extras:
+        raise ConfigError("store_images=true needs store_extras=true", received=store_extras)
     started = time.monotonic()
     env = make_env()
     try:
         rule = env.spec_task.demonstration
         if tail_steps is not None:
             rule = replace(rule, tail_steps=tail_steps)
-        settings = _settings(seed, rule, env.renderer, store_extras=store_extras)
+        settings = _settings(
+            seed, rule, env.renderer, store_extras=store_extras, store_images=store_images
+        )
         with DatasetWriter.open(out, _spec(env)) as writer:
             failed = _failed_seeds(writer, settings, episodes)
             while writer.episode_count < episodes:
@@ -117,7 +124,11 @@ def collect(
                 if attempted >= max_attempts:
                     raise _too_many_failures(writer, attempted, episodes)
                 attempt = record_demonstration(
-                    env, seed + attempted, rule=rule, store_extras=store_extras
+                    env,
+                    seed + attempted,
+                    rule=rule,
+                    store_extras=store_extras,
+                    store_images=store_images,
                 )
                 if attempt.success:
                     writer.append(attempt, journal={**settings, "failed_seeds": failed})
@@ -147,7 +158,7 @@ def _check_at_least(least: int, **values: int) -> None:
 
 
 def _settings(
-    seed: int, rule: DemonstrationRule, renderer: str, *, store_extras: bool
+    seed: int, rule: DemonstrationRule, renderer: str, *, store_extras: bool, store_images: bool
 ) -> dict[str, Any]:
     """What a continued collection must repeat; without what earlier versions did not know."""
     default = DemonstrationRule(rule.tail_steps)
@@ -156,6 +167,7 @@ def _settings(
         "first_seed": seed,
         "tail_steps": rule.tail_steps,
         "store_extras": store_extras,
+        **({"store_images": True} if store_images else {}),
         **({} if rule == default else kept_if),
         # The OpenGL backends see the same, bit for bit; rays see edges differently.
         **({"renderer": renderer} if renderer == RAYCAST else {}),

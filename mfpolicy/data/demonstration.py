@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -30,8 +31,11 @@ class DemonstrationEnv(Protocol):
         """Starts the episode of ``seed``, entirely determined by it."""
         ...
 
-    def observe_full(self) -> Mapping[str, np.ndarray]:
-        """point_cloud, agent_pos, color, and any further array of the current state."""
+    def observe_full(self, *, images: bool = False) -> Mapping[str, np.ndarray]:
+        """point_cloud, agent_pos, color, and any further array of the current state.
+
+        ``images`` asks for depth (H, W) in metres and image (H, W, 3) as well.
+        """
         ...
 
     def observe(self) -> Mapping[str, np.ndarray]:
@@ -52,14 +56,19 @@ class DemonstrationEnv(Protocol):
 
 
 def record_demonstration(
-    env: DemonstrationEnv, seed: int, *, rule: DemonstrationRule, store_extras: bool
+    env: DemonstrationEnv,
+    seed: int,
+    *,
+    rule: DemonstrationRule,
+    store_extras: bool,
+    store_images: bool = False,
 ) -> Episode:
     """Runs the expert once; step i holds what there was to see before action i.
 
     The episode goes on for the rule's ``tail_steps`` after the first success, at most to the end
     that the task or the environment sets. Whether the rule keeps it is in ``Episode.success``.
     """
-    observe = env.observe_full if store_extras else env.observe
+    observe = _observer(env, extras=store_extras, images=store_images)
     env.reset(seed=seed)
     frames: list[dict[str, np.ndarray]] = []
     actions: list[np.ndarray] = []
@@ -76,6 +85,15 @@ def record_demonstration(
         if terminated or truncated:
             break
     return recorded_episode(frames, actions, successes, seed=seed, rule=rule)
+
+
+def _observer(
+    env: DemonstrationEnv, *, extras: bool, images: bool
+) -> Callable[[], Mapping[str, np.ndarray]]:
+    """What looks at the current state."""
+    if images:
+        return functools.partial(env.observe_full, images=True)
+    return env.observe_full if extras else env.observe
 
 
 def recorded_episode(

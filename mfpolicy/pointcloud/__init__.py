@@ -15,7 +15,15 @@ Example:
 from __future__ import annotations
 
 from mfpolicy.pointcloud.geometry import crop, depth_to_points, to_world
+from mfpolicy.pointcloud.pipeline import cloud_from_depth
 from mfpolicy.pointcloud.recipe import PointCloudRecipe
 from mfpolicy.pointcloud.sampling import sample
 
-__all__ = ["PointCloudRecipe", "crop", "depth_to_points", "sample", "to_world"]
+__all__ = [
+    "PointCloudRecipe",
+    "cloud_from_depth",
+    "crop",
+    "depth_to_points",
+    "sample",
+    "to_world",
+]

@@ -277,3 +277,18 @@ def test_numbers_out_of_range_are_refused_before_anything_is_built(tmp_path, opt
     with pytest.raises(ConfigError, match=next(iter(options))):
         collect(make_env, tmp_path / "toy.zarr", **{"episodes": 1, "seed": 0, **options})
     assert not list(tmp_path.iterdir())
+
+
+def test_images_are_stored_when_asked_for_and_belong_to_the_settings(toy_env, tmp_path):
+    class SeeingEnv(toy_env):
+        def observe_full(self, *, images=False):
+            full = super().observe_full()
+            return full | ({"depth": np.ones((4, 4), np.float32)} if images else {})
+
+    collect(SeeingEnv, tmp_path / "a.zarr", episodes=1, seed=0, store_images=True)
+    assert "depth" in open_dataset(tmp_path / "a.zarr").array_names
+    with pytest.raises(DataError, match="store_images"):
+        collect(SeeingEnv, tmp_path / "a.zarr", episodes=2, seed=0)
+    with pytest.raises(ConfigError, match="needs store_extras=true"):
+        collect(SeeingEnv, tmp_path / "b.zarr", episodes=1, seed=0,
+                store_extras=False, store_images=True)  # fmt: skip

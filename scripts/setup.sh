@@ -49,6 +49,20 @@ install_system_libraries() {
   fi
 }
 
+has_browser() {
+  local name
+  for name in chromium-headless-shell chromium chromium-browser google-chrome; do
+    ! command -v "$name" >/dev/null || return 0
+  done
+  return 1
+}
+
+# install_browser: a Chromium without a window, for the tests of what opens in a browser.
+install_browser() {
+  has_browser || { has_apt && (apt_install chromium-headless-shell); } ||
+    say "The tests of data view need Chromium or Chrome on the PATH, and could not install one"
+}
+
 # supports PYTHON: it runs, and is a version that every dependency has wheels for.
 supports() {
   "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null

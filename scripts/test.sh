@@ -6,6 +6,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 ensure_environment dev
+install_browser
 cd "$ROOT"
 
 say "Lint"

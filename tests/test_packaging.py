@@ -131,7 +131,7 @@ def test_constraints_hold_no_path_and_no_local_version():
 
 
 def test_every_import_is_declared_as_a_dependency():
-    needed = _requirements("convert", "export", "server")
+    needed = _requirements("convert", "export", "server", "view")
     declared = {_normal(requirement.name) for requirement in needed}
     providers = metadata.packages_distributions()
     undeclared = {}

@@ -108,6 +108,28 @@ def test_a_linux_without_apt_goes_on_with_a_hint(machine):
     assert "libegl1" in done.stderr
 
 
+def test_a_browser_is_installed_where_there_is_none(debian):
+    debian.has("id", "echo 0")
+    done = debian.run("install_browser")
+    assert done.returncode == 0, done.stderr
+    assert (debian.project / "log").read_text().rstrip().endswith("chromium-headless-shell")
+    (debian.project / "log").unlink()
+    debian.has("chromium", "exit 0")
+    assert debian.run("install_browser").returncode == 0
+    assert not (debian.project / "log").exists()
+
+
+@pytest.mark.parametrize("apt", [True, False])
+def test_without_a_browser_the_checks_go_on_and_say_so(machine, apt):
+    if apt:
+        machine.has("dpkg-query", "exit 1")
+        machine.has("apt-get", "exit 100")
+        machine.has("id", "echo 0")
+    done = machine.run("install_browser")
+    assert done.returncode == 0
+    assert "need Chromium or Chrome" in done.stderr
+
+
 def test_no_supported_python_is_one_clear_message(machine):
     machine.has("python3", 'case "$1" in --version) echo Python 3.9.2;; *) exit 1;; esac')
     done = machine.run("make_environment")

@@ -4,6 +4,13 @@ from mfpolicy.config.bench import BenchConfig
 from mfpolicy.config.composition import compose, compose_preset, resolved_yaml
 from mfpolicy.config.convert import from_mapping, to_mapping
 from mfpolicy.config.converting import DataConvertConfig
+from mfpolicy.config.editing import (
+    DataMergeConfig,
+    DataRecomputeConfig,
+    DataResampleConfig,
+    DataSplitConfig,
+    DataSubsetConfig,
+)
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.grid import Cell, Sweep, compose_sweep
 from mfpolicy.config.importing import ImportConfig
@@ -20,6 +27,7 @@ from mfpolicy.config.schema import (
     ValidationConfig,
 )
 from mfpolicy.config.serving import ServeConfig
+from mfpolicy.config.viewing import DataViewConfig
 
 __all__ = [
     "BenchConfig",
@@ -29,6 +37,12 @@ __all__ = [
     "DataCheckConfig",
     "DataConvertConfig",
     "DataInfoConfig",
+    "DataMergeConfig",
+    "DataRecomputeConfig",
+    "DataResampleConfig",
+    "DataSplitConfig",
+    "DataSubsetConfig",
+    "DataViewConfig",
     "ExportConfig",
     "ImportConfig",
     "LoggingConfig",

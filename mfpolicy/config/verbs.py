@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from mfpolicy.config.bench import BenchConfig
 from mfpolicy.config.converting import DataConvertConfig
+from mfpolicy.config.editing import (
+    DataMergeConfig,
+    DataRecomputeConfig,
+    DataResampleConfig,
+    DataSplitConfig,
+    DataSubsetConfig,
+)
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.importing import ImportConfig
 from mfpolicy.config.inspecting import DataCheckConfig, DataInfoConfig
 from mfpolicy.config.schema import CollectConfig, EvalConfig, SweepConfig, TrainConfig
 from mfpolicy.config.serving import ServeConfig
+from mfpolicy.config.viewing import DataViewConfig
 
 SCHEMAS: dict[str, type] = {
     "collect": CollectConfig,
@@ -22,6 +30,12 @@ SCHEMAS: dict[str, type] = {
     "data convert": DataConvertConfig,
     "data info": DataInfoConfig,
     "data check": DataCheckConfig,
+    "data merge": DataMergeConfig,
+    "data split": DataSplitConfig,
+    "data subset": DataSubsetConfig,
+    "data resample": DataResampleConfig,
+    "data recompute": DataRecomputeConfig,
+    "data view": DataViewConfig,
 }
 """What each verb's configuration is checked against."""
 
@@ -34,6 +48,12 @@ POSITIONAL = {
     "data convert": "source",
     "data info": "dataset",
     "data check": "dataset",
+    "data merge": "sources",
+    "data split": "source",
+    "data subset": "source",
+    "data resample": "source",
+    "data recompute": "source",
+    "data view": "dataset",
 }
 """The key whose value may stand bare on the command line."""
 
@@ -55,6 +75,14 @@ EXAMPLES = {
     ),
     "data info": "mfpolicy data info data/drawer-open.zarr",
     "data check": "mfpolicy data check data/drawer-open.zarr fix=true out=data/mended.zarr",
+    "data merge": "mfpolicy data merge data/a.zarr data/b.zarr out=data/ab.zarr",
+    "data split": "mfpolicy data split data/ab.zarr out=data/ab parts=train:0.8,val:0.2 seed=0",
+    "data subset": "mfpolicy data subset data/ab.zarr out=data/five.zarr episodes=0:10 first=5",
+    "data resample": "mfpolicy data resample data/ab.zarr out=data/ab-256.zarr points=256",
+    "data recompute": (
+        "mfpolicy data recompute data/ab.zarr out=data/ab-low.zarr crop_max=[0.55,1.15,0.3]"
+    ),
+    "data view": "mfpolicy data view data/drawer-open.zarr episode=0 out=drawer-open.html",
     "sweep": (
         "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_small,dp3 "
         "seed=0,1,2 data='data/{task}.zarr' out=runs/grid launcher=joblib launcher.n_jobs=2"

@@ -16,7 +16,7 @@ from mfpolicy.errors import ConfigError, UserError, did_you_mean
 VERBS = {
     "tasks": "every task with its suite, difficulty, dimensions and expert",
     "collect": "demonstrations from an expert to a zarr dataset",
-    "data": "recordings of others to a dataset (data convert)",
+    "data": "datasets: convert, info, check, view, merge, split and more",
     "train": "a policy from a dataset to a run folder",
     "sweep": "a policy for each combination of values, as processes, Slurm jobs or Ray tasks",
     "eval": "success rate in simulation, latency per step, videos",

@@ -47,8 +47,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "relocate": Recipe(
         PlannerSettings(samples=48, noise=0.4, lookahead=24),
-        demonstrations=8,
-        guide=0.3,
+        demonstrations=10,
         imitate=150,
         from_plans=0.5,
     ),

@@ -109,16 +109,17 @@ def _pen_goal(s: Signals) -> NDArray[Any]:
 
 def _relocate(s: Signals) -> NDArray[Any]:
     height, distance = s["object"][..., 2], _distance(s["object"], s["target"])
-    lifted = height > 0.04
+    reach = _distance(s["palm"], s["object"])
+    held = (height > 0.04) & (reach < 0.1)  # a ball that was thrown is not held
     # A ball that rolled away costs no more than one that was never touched; else the policy learns
     # to leave it alone.
     return (
-        -np.minimum(_distance(s["palm"], s["object"]), 0.5)
+        -np.minimum(reach, 0.5)
         - 0.6 * _tips_distance(s, most=0.2)
-        + lifted * (3.0 - distance - 0.5 * _distance(s["palm"], s["target"]))
-        + 0.5 * np.clip((height - 0.035) / 0.05, 0, 1)
-        + 3.0 * (distance < 0.1)
-        + 3.0 * (distance < 0.05)
+        + held * (3.0 - distance - 0.5 * _distance(s["palm"], s["target"]))
+        + 0.5 * (reach < 0.1) * np.clip((height - 0.035) / 0.05, 0, 1)
+        + 3.0 * (held & (distance < 0.1))
+        + 3.0 * (held & (distance < 0.05))
         - 1e-4 * np.square(s["qvel"][..., :-6]).sum(-1)
     )
 

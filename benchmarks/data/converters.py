@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -38,27 +37,36 @@ TRIED = {
     "ros": "bags of ROS 1, sqlite3 and MCAP that rosbags wrote; none of a robot",
 }
 """The most real file that each format was tried on."""
-LINE = "| {name} | {source} | {mb:.0f} | {steps} | {cpu_s:.0f} | {seconds:.0f} | {peak:.0f} |"
+LINE = "| {name} | {source} | {mb:.0f} | {steps} | {cpu_s:.0f} | {seconds:.0f} | {peak_mib} |"
+
+_LAUNCH = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print("usage", used.ru_utime + used.ru_stime, used.ru_maxrss)
+sys.exit(code)
+"""
+"""Starts the command from a small process: the kernel counts in its peak what started it."""
 
 
 def measure(name: str, source: Path, out: Path, written_by: str, *words: str) -> dict[str, Any]:
     """Converts ``source`` and says what it took."""
     command = [sys.executable, "-m", "mfpolicy", "data", "convert", str(source), f"out={out}"]
     started = time.monotonic()
-    process = subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    said = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    done = subprocess.run(
+        [sys.executable, "-c", _LAUNCH, *command, *words], capture_output=True, text=True
+    )
     seconds = time.monotonic() - started
-    if process.returncode:
-        raise RuntimeError(f"{name} failed: {said}")
+    if done.returncode:
+        raise RuntimeError(f"{name} failed: {done.stdout}{done.stderr}")
+    said, _, usage = done.stdout.rpartition("usage ")
+    cpu_s, peak = map(float, usage.split())
     steps = next((int(line.split(" steps")[0].split()[-1]) for line in said.splitlines()
                   if " steps" in line), 0)  # fmt: skip
     return {
         "name": name, "source": written_by, "mb": _bytes(source) / 1e6, "steps": steps,
-        "seconds": seconds, "cpu_s": usage.ru_utime + usage.ru_stime,
-        "peak": usage.ru_maxrss / 1024,
+        "seconds": seconds, "cpu_s": cpu_s,
+        "peak": peak / 1024,
     }  # fmt: skip
 
 
@@ -106,6 +114,12 @@ def nothing(folder: Path) -> dict[str, Any]:
     return measure("nothing (2 episodes)", source, folder / "tiny" / "o.zarr", "zarr")
 
 
+def line(row: dict[str, Any]) -> str:
+    """A row of the table; a peak that is only known to be no more is marked so."""
+    peak = f"{'≤ ' if row.get('peak_is_bound') else ''}{row['peak']:.0f}"
+    return LINE.format(peak_mib=peak, **row)
+
+
 def report(rows: list[dict[str, Any]], megabytes: int, out: Path) -> None:
     """Writes what there is so far, as JSON and as a table."""
     facts = machine_facts("cpu")
@@ -119,11 +133,12 @@ def report(rows: list[dict[str, Any]], megabytes: int, out: Path) -> None:
     lines = [
         "# Converters: time and peak memory", "",
         "| converter | source written by | source MB | steps | CPU s | s | peak MiB |",
-        "|---|---|---|---|---|---|---|", *(LINE.format(**row) for row in rows), "",
+        "|---|---|---|---|---|---|---|", *map(line, rows), "",
         f"{facts['cpu']}; one conversion at a time, with other work on the machine: CPU s, of all "
         "threads and of starting Python, is what counts, s what a clock said meanwhile. Sources "
         f"that are replayed in simulation have {REPLAYED} episodes of 200 recorded steps. Rows of "
-        "several calls are kept together; each has the size of its source.", "",
+        "several calls are kept together; each has the size of its source. ≤ marks peaks of an "
+        "earlier way to measure, which counted the measuring process: they are no more.", "",
         "Tried on, beside these:", "", *(f"- {name}: {what}" for name, what in TRIED.items()), "",
         f"`python -m benchmarks.data.converters --out NAME --megabytes {megabytes}`",
     ]  # fmt: skip
@@ -154,7 +169,7 @@ def main() -> None:
         for name in given.only.split(",") if given.only else todo:
             rows.append(todo[name]())
             report(rows, given.megabytes, given.out)
-            print(LINE.format(**rows[-1]), flush=True)
+            print(line(rows[-1]), flush=True)
             shutil.rmtree(folder / "o.zarr", ignore_errors=True)
             if name in ("ros1", "sqlite3", "mcap", "folder"):
                 shutil.rmtree(folder / ("ply" if name == "folder" else name), ignore_errors=True)

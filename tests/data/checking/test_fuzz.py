@@ -32,10 +32,6 @@ def test_random_damage_is_refused_or_read_but_never_crashes(tiny, tmp_path, seed
     exercise(path)
 
 
-CORPUS = {}
-"""Seeds that once led to something else, by what went wrong."""
-
-
 def test_damage_occurs_and_is_refused(tiny, tmp_path):
     outcomes = set()
     for seed in range(8):

@@ -20,16 +20,14 @@ from mfpolicy.data.converting.base import (
     Source,
     Target,
     digest,
-    needed_task,
     provenance,
 )
-from mfpolicy.data.converting.replay import held_actions, replay
+from mfpolicy.data.converting.replay import held_actions, replay, replay_of
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError
 from mfpolicy.inert import ARRAY_NAMES, PickleKind, array_of, read_inert
 
-RECORDED_RATE_HZ = 100
 MAX_STEPS, MAX_EPISODES = 100_000, 100_000
 KIND = PickleKind("a file of DAPG's demonstrations", DataError, 1 << 30, 1_000_000, ARRAY_NAMES)
 _TASKS = ("door", "hammer", "pen", "relocate")
@@ -45,22 +43,13 @@ class DapgSource(Source):
     """
 
     def __init__(self, path: Path, target: Target) -> None:
-        task, recipe = needed_task(target, "dapg")
-        if target.make_env is None:
-            raise ConfigError("recordings without images need a simulation to be replayed in")
-        self._repeat = round(RECORDED_RATE_HZ / task.control_rate_hz)
-        if self._repeat < 1 or self._repeat * task.control_rate_hz != RECORDED_RATE_HZ:
-            raise ConfigError(
-                "DAPG's recordings can be replayed at a whole part of their 100 Hz",
-                received=f"{task.control_rate_hz} Hz of {task.name}",
-                remedy="choose a task of adroit",
-            )
+        task, make_env, self._repeat = replay_of("dapg", target)
         raw = _content(path)
         self.sha256 = digest([raw])
         self._paths = _paths(raw)
         self.count = len(self._paths)
         self._action_dim, self._store_extras = task.action_dim, target.store_extras
-        self._env = target.make_env()
+        self._env = make_env()
         note = f"mean of {self._repeat} recorded actions, held; states and clouds of the replay"
         self.spec = DatasetSpec(
             task=task.name,

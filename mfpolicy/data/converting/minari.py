@@ -14,15 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, needed_task, provenance
+from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, provenance
 from mfpolicy.data.converting.foreign import MAX_STEPS, read_text
 from mfpolicy.data.converting.hdf5 import Hdf5File, looks_like_hdf5
-from mfpolicy.data.converting.replay import held_actions, rendered, replay
+from mfpolicy.data.converting.replay import held_actions, rendered, replay, replay_of
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError
 
-RECORDED_RATE_HZ = 100
 _START = "options/initial_state_dict/"
 _TASKS = ("Door", "Hammer", "Pen", "Relocate")
 _MAIN = "main_data.hdf5"
@@ -39,17 +38,7 @@ class MinariSource(Source):
     """
 
     def __init__(self, path: Path, target: Target) -> None:
-        task, recipe = needed_task(target, "minari")
-        if target.make_env is None:
-            raise ConfigError("recordings without images need a simulation to be rendered in")
-        self._repeat = round(RECORDED_RATE_HZ / task.control_rate_hz)
-        if self._repeat < 1 or self._repeat * task.control_rate_hz != RECORDED_RATE_HZ:
-            raise ConfigError(
-                "Adroit's recordings can be rendered at a whole part of their 100 Hz",
-                received=f"{task.control_rate_hz} Hz of {task.name}",
-                remedy="choose a task of adroit",
-            )
-        del recipe
+        task, make_env, self._repeat = replay_of("minari", target)
         self._task, self._store_extras = task, target.store_extras
         self._file = Hdf5File(_main_file(path) or path)
         try:
@@ -65,7 +54,7 @@ class MinariSource(Source):
                     received=self._file.notes(self._episodes[0])[:12],
                 )
             self.sha256 = digest(self._file.identity())
-            self._env = target.make_env()
+            self._env = make_env()
         except BaseException:
             self._file.close()
             raise

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from mfpolicy.data.converting.base import Target, needed_task
 from mfpolicy.data.demonstration import DemonstrationEnv, recorded_episode
 from mfpolicy.data.episode import Episode
+from mfpolicy.errors import ConfigError
+from mfpolicy.types import TaskSpec
+
+ADROIT_RATE_HZ = 100
+"""At which D4RL and DAPG recorded Adroit."""
 
 
 class ReplayEnv(DemonstrationEnv, Protocol):
@@ -17,6 +23,25 @@ class ReplayEnv(DemonstrationEnv, Protocol):
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Starts an episode in a stored state."""
         ...
+
+
+def replay_of(format_name: str, target: Target) -> tuple[TaskSpec, Callable[[], ReplayEnv], int]:
+    """The task, what builds its simulation, and how many recorded steps one of its steps takes.
+
+    Raises:
+        ConfigError: there is no task, or it cannot be simulated at a whole part of 100 Hz.
+    """
+    task, _ = needed_task(target, format_name)
+    if target.make_env is None:
+        raise ConfigError("recordings without images need a simulation to be rendered in")
+    repeat = round(ADROIT_RATE_HZ / task.control_rate_hz)
+    if repeat < 1 or repeat * task.control_rate_hz != ADROIT_RATE_HZ:
+        raise ConfigError(
+            f"Adroit's recordings can be replayed at a whole part of their {ADROIT_RATE_HZ} Hz",
+            received=f"{task.control_rate_hz} Hz of {task.name}",
+            remedy="choose a task of adroit",
+        )
+    return task, target.make_env, repeat
 
 
 def held_actions(actions: np.ndarray, repeat: int) -> np.ndarray:

@@ -47,7 +47,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "relocate": Recipe(
         PlannerSettings(samples=48, noise=0.4, lookahead=24),
-        demonstrations=10,
+        demonstrations=7,
         imitate=150,
         from_plans=0.5,
     ),

@@ -1,0 +1,101 @@
+"""The ROS package: its examples fit the code, and what it installs is there."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.util
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import mfpolicy
+from mfpolicy.options import parse_options
+from real_robot.core.perception import pose_matrix
+from real_robot.node_settings import NodeSettings
+from real_robot.parameters import RobotParameters
+
+PACKAGE = Path(__file__).resolve().parents[2] / "ros" / "mfpolicy_robot"
+EXAMPLES = sorted((PACKAGE / "config").glob("*.yaml"))
+
+
+def _told(path: Path) -> dict:
+    return yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+
+
+def _parsed(told: dict, cls: type):
+    known = {each.name for each in dataclasses.fields(cls)}
+    return parse_options(cls, {name: told[name] for name in told if name in known})
+
+
+def test_there_is_an_example_of_each_arm():
+    assert [each.stem for each in EXAMPLES] == ["franka_fr3", "ur5e"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_says_what_the_node_takes_and_moves_nothing(path):
+    told = _told(path)
+    parameters, settings = _parsed(told, RobotParameters), _parsed(told, NodeSettings)
+    known = {each.name for each in dataclasses.fields(RobotParameters)}
+    known |= {each.name for each in dataclasses.fields(NodeSettings)}
+    assert set(told) <= known
+    settings.check(parameters)
+    assert parameters.dry_run
+    assert settings.server or settings.run
+    if not settings.use_tf:  # the example's camera looks at the table before the arm
+        camera = pose_matrix(parameters.camera_position, parameters.camera_orientation_xyzw)
+        looks = camera[:3, 2]
+        seen = camera[:3, 3] - looks * camera[2, 3] / looks[2]
+        assert looks[2] < 0
+        np.testing.assert_allclose(seen[:2], [0.6, 0], atol=0.05)
+        assert camera[2, 1] < 0, "down in the image is down in the world"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_ros_can_parse_the_lists_of_every_example(path):
+    mixed = {
+        name: value
+        for name, value in _told(path).items()
+        if isinstance(value, list) and len({type(each) for each in value}) != 1
+    }
+    assert mixed == {}, "ROS refuses whole numbers in a list of others"
+
+
+def test_the_package_is_of_this_version_and_installs_what_is_there():
+    package = ElementTree.parse(PACKAGE / "package.xml").getroot()
+    assert package.findtext("version") == mfpolicy.__version__
+    name = package.findtext("name")
+    assert (PACKAGE / "resource" / name).is_file()
+    setup = (PACKAGE / "setup.py").read_text()
+    module = setup.partition("policy_controller = ")[2].partition(":")[0]
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert "def main(" in Path(spec.origin).read_text()
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in sorted((PACKAGE / "launch").iterdir()) if p.is_file()], ids=lambda p: p.name
+)
+def test_launch_files_start_the_node_that_the_package_installs(path):
+    tree = ast.parse(path.read_text())
+    words = {
+        each.arg: each.value.value
+        for each in ast.walk(tree)
+        if isinstance(each, ast.keyword) and isinstance(each.value, ast.Constant)
+    }
+    assert (words["package"], words["executable"]) == (PACKAGE.name, "policy_controller")
+    assert any(
+        isinstance(each, ast.FunctionDef) and each.name == "generate_launch_description"
+        for each in tree.body
+    )
+
+
+def test_the_profile_of_fast_dds_uses_the_transports_that_it_describes():
+    profile = ElementTree.parse(PACKAGE / "config" / "fastdds_large_clouds.xml").getroot()
+    at = {"d": "http://www.eprosima.com"}
+    described = profile.findall(".//d:transport_descriptor/d:transport_id", at)
+    used = profile.findall(".//d:userTransports/d:transport_id", at)
+    assert [each.text for each in described] == [each.text for each in used] != []

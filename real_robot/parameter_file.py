@@ -21,13 +21,7 @@ def parse_parameters(values: Mapping[str, Any]) -> RobotParameters:
     Raises:
         ConfigError: a key is unknown, or a value is missing or does not fit.
     """
-    found: Any = values
-    while isinstance(found, Mapping) and len(found) == 1:
-        key, inner = next(iter(found.items()))
-        if not isinstance(inner, Mapping):
-            break
-        found = inner
-    return parse_options(RobotParameters, found)
+    return parse_options(RobotParameters, unwrapped(values))
 
 
 def load_parameters(path: str | os.PathLike[str]) -> RobotParameters:
@@ -35,6 +29,31 @@ def load_parameters(path: str | os.PathLike[str]) -> RobotParameters:
 
     Raises:
         ConfigError: the file is missing or no YAML, or as `parse_parameters`.
+    """
+    return parse_parameters(read_values(path))
+
+
+def unwrapped(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters by name, without a node's name and ``ros__parameters`` around them.
+
+    Example:
+        >>> unwrapped({"/**": {"ros__parameters": {"min_points": 8}}})
+        {'min_points': 8}
+    """
+    found: Any = values
+    while isinstance(found, Mapping) and len(found) == 1:
+        (inner,) = found.values()
+        if not isinstance(inner, Mapping):
+            break
+        found = inner
+    return found
+
+
+def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a YAML file holds.
+
+    Raises:
+        ConfigError: the file is missing, no YAML, or holds no mapping.
     """
     import yaml
 
@@ -45,4 +64,4 @@ def load_parameters(path: str | os.PathLike[str]) -> RobotParameters:
         raise ConfigError(f"{path} must be a YAML file: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold parameters by name", received=type(values).__name__)
-    return parse_parameters(values)
+    return values

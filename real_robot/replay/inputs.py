@@ -1,0 +1,102 @@
+"""`Inputs`: messages of a bag → the calls of a controller, as the node makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mfpolicy.data.converting.ros.bag import Bag
+from mfpolicy.errors import ConfigError, DataError
+from real_robot.causes import Cause
+from real_robot.core import Controller
+from real_robot.node_settings import NodeSettings
+
+_SAME_PICTURE_S = 0.02
+
+
+class Inputs:
+    """Hands the messages of a bag to a controller.
+
+    Args:
+        bag: open.
+        settings: topics.
+        controller: that they are handed to.
+
+    Raises:
+        ConfigError: the camera's pose is to come from tf.
+        DataError: a topic is missing, or holds messages of another type.
+    """
+
+    def __init__(self, bag: Bag, settings: NodeSettings, controller: Controller) -> None:
+        if settings.use_tf:
+            raise ConfigError(
+                "a replay does not read tf",
+                received="use_tf: true",
+                remedy="give camera_position and camera_orientation_xyzw, and use_tf: false",
+            )
+        self._bag, self._settings, self._controller = bag, settings, controller
+        self._info: Any = None
+        self._color: Any = None
+        self._color_stamp_s = float("nan")
+        wanted = {
+            settings.cloud_topic: ("sensor_msgs/msg/PointCloud2", self._on_cloud),
+            settings.depth_topic: ("sensor_msgs/msg/Image", self._on_depth),
+            settings.camera_info_topic: ("sensor_msgs/msg/CameraInfo", self._on_info),
+            settings.color_topic: ("sensor_msgs/msg/Image", self._on_color),
+            settings.joints_topic: ("sensor_msgs/msg/JointState", self._on_joints),
+            settings.tool_topic: ("geometry_msgs/msg/PoseStamped", self._on_tool),
+        }
+        self._takers = {topic: take for topic, (_, take) in wanted.items() if topic}
+        types = bag.types()
+        for topic, (kind, _) in wanted.items():
+            if topic and types.get(topic) != kind:
+                raise DataError(
+                    f"{bag.path} must have the topic {topic} of the type {kind}",
+                    received=types.get(topic, sorted(types)),
+                )
+
+    @property
+    def topics(self) -> set[str]:
+        """That are read."""
+        return set(self._takers)
+
+    def take(self, topic: str, raw: bytes, kind: str, stamp_s: float, now_s: float) -> None:
+        """Takes a message.
+
+        Raises:
+            DataError: it cannot be decoded.
+        """
+        self._takers[topic](self._bag.decoded(raw, kind), stamp_s, now_s)
+
+    def _on_cloud(self, message: Any, stamp_s: float, now_s: float) -> None:
+        frame_id = message.header.frame_id
+        self._controller.on_cloud(message, frame_id=frame_id, stamp_s=stamp_s, now_s=now_s)
+
+    def _on_depth(self, message: Any, stamp_s: float, now_s: float) -> None:
+        is_alone = not abs(self._color_stamp_s - stamp_s) <= _SAME_PICTURE_S
+        if self._info is None or (self._settings.color_topic and is_alone):
+            return
+        self._controller.on_depth(
+            message,
+            self._info,
+            color=self._color,
+            frame_id=message.header.frame_id,
+            stamp_s=stamp_s,
+            now_s=now_s,
+        )
+
+    def _on_info(self, message: Any, stamp_s: float, now_s: float) -> None:
+        self._info = message
+
+    def _on_color(self, message: Any, stamp_s: float, now_s: float) -> None:
+        self._color, self._color_stamp_s = message, stamp_s
+
+    def _on_joints(self, message: Any, stamp_s: float, now_s: float) -> None:
+        self._controller.on_joints(message, stamp_s=stamp_s, now_s=now_s)
+
+    def _on_tool(self, message: Any, stamp_s: float, now_s: float) -> None:
+        frame_id, place = message.header.frame_id, message.pose.position
+        if frame_id not in ("", self._settings.world_frame):
+            self._controller.guard.refusals.add(Cause.WRONG_FRAME, frame_id[:80])
+            return
+        position = [place.x, place.y, place.z]
+        self._controller.on_tool(position, stamp_s=stamp_s, now_s=now_s)

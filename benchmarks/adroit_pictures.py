@@ -2,7 +2,7 @@
 
     python -m benchmarks.adroit_pictures --out docs/adroit_clouds.png
 
-Each is the state after 30 control steps of the task's expert, from the seed given.
+Each is the first state of the episode of the seed given.
 """
 
 from __future__ import annotations
@@ -28,14 +28,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=10_000)
-    parser.add_argument("--steps", type=int, default=30)
     given = parser.parse_args()
     figure = pyplot.figure(figsize=(12, 6))
     for column, task in enumerate(TASKS):
         env = envs.make(f"adroit/{task}", render_mode="rgb_array")
         env.reset(seed=given.seed)
-        for _ in range(given.steps):
-            env.simulate(env.expert_action())
         seen = env.observe_full()
         points_world, colors = seen["point_cloud"], seen["color"]
         above = figure.add_subplot(2, 4, column + 1)

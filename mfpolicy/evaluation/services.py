@@ -20,12 +20,6 @@ from mfpolicy.evaluation.video import VideoWriter
 from mfpolicy.policy import load_policy
 from mfpolicy.types import XYZRGB, EpisodeResult
 
-_COLOR_REMEDIES = {
-    (XYZRGB, 3): "make the environment with color=True: the policy sees colors",
-    (3, XYZRGB): "make the environment without color: the policy sees none",
-}
-"""By values per point of policy and environment."""
-
 PLAIN_EXECUTION: Mapping[str, Any] = {"name": "receding_horizon"}
 
 MakeEnv = Callable[..., Any]
@@ -210,8 +204,7 @@ def check_fit(spec: Any, env: Any) -> None:
             raise RunError(
                 f"policy and environment must agree on {what}",
                 received=f"policy {policy_has}, environment {env_has}",
-                remedy=_COLOR_REMEDIES.get((policy_has, env_has))
-                or "evaluate with the task and recipe that the policy was trained on",
+                remedy=_remedy(what, policy_has),
             )
     if spec.points is not None and cloud[0] < spec.points:
         raise RunError(
@@ -219,6 +212,14 @@ def check_fit(spec: Any, env: Any) -> None:
             received=f"policy {spec.points}, environment {cloud[0]}",
             remedy=f"make the environment with points={spec.points}",
         )
+
+
+def _remedy(what: str, policy_has: Any) -> str:
+    if what == "values per point" and policy_has == XYZRGB:
+        return "make the environment with color=True: the policy sees colors"
+    if what == "values per point":
+        return "make the environment without color: the policy sees none"
+    return "evaluate with the task and recipe that the policy was trained on"
 
 
 def _course(result: EpisodeResult) -> EpisodeResult:

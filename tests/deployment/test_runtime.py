@@ -1,5 +1,8 @@
 """A compiled policy decides as the policy does, on every backend, for every objective."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +100,23 @@ def test_the_threads_of_pytorch_stay_as_they_are():
     decide = small_policy().compile(backend="packed", threads=2)
     decide(_given()[0])
     assert torch.get_num_threads() == before
+
+
+def test_compiling_is_silent_beside_an_old_tbb():
+    """open3d brings one that numba would find and warn of."""
+    code = (
+        "import warnings, open3d; warnings.simplefilter('error')\n"
+        "import numba, numpy\n"
+        "from mfpolicy.deployment.packed.threads import prefer_openmp\n"
+        "prefer_openmp()\n"
+        "@numba.njit(parallel=True)\n"
+        "def fill(array):\n"
+        "    for i in numba.prange(len(array)): array[i] = i\n"
+        "array = numpy.zeros(4); fill(array)\n"
+        "print(array.sum(), numba.threading_layer())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.stdout.split(), run.stderr) == (["6.0", "omp"], "")
 
 
 def test_calls_do_not_see_one_another():

@@ -15,6 +15,7 @@ from mfpolicy.deployment.action_module import ActionModule
 from mfpolicy.deployment.packed.cloud import BLOCK, pool_on_many, pool_on_one
 from mfpolicy.deployment.packed.layer import run_on_many, run_on_one
 from mfpolicy.deployment.packed.plan import Place, plan_unet
+from mfpolicy.deployment.packed.threads import prefer_openmp
 from mfpolicy.encoders.pointnet import PointNet
 from mfpolicy.networks import UNet1D
 from mfpolicy.objectives.base import Objective
@@ -37,6 +38,7 @@ class PackedPolicy:
     def __init__(
         self, module: ActionModule, *, batch: int, precision: str = "float32", threads: int = 1
     ) -> None:
+        prefer_openmp()
         self.module, self.batch = module, batch
         self.threads = min(threads, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         policy, spec = module.policy, module.spec

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import types
 from collections.abc import Callable
 
+import numba
 from numba import njit
+
+
+def prefer_openmp() -> None:
+    """Lets numba share loops by OpenMP, unless ``NUMBA_THREADING_LAYER_PRIORITY`` says otherwise.
+
+    Left alone it tries TBB first, and warns in every process where open3d has loaded its own,
+    which is too old for numba.
+    """
+    if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
+        numba.config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]  # type: ignore[attr-defined]
 
 
 def on_one_and_on_many(

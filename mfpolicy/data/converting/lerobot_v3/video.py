@@ -172,7 +172,7 @@ def depth_metres(levels: np.ndarray, info: dict[str, Any]) -> np.ndarray:
     in log(depth + shift).
 
     Example:
-        >>> depth_metres(np.array([0, 4095]), {}).round(3).tolist()
+        >>> [round(float(metres), 3) for metres in depth_metres(np.array([0, 4095]), {})]
         [0.01, 10.0]
     """
     values = {"depth_min": 0.01, "depth_max": 10.0, "shift": 3.5}

@@ -120,7 +120,8 @@ def main() -> None:
     ).stdout.strip()
     header = {
         "date": time.strftime("%Y-%m-%d"),
-        "command": f"python -m benchmarks.adroit_experts --seeds {chosen.seeds}",
+        "command": f"python -m benchmarks.adroit_experts --seeds {chosen.seeds}"
+        + (" --public FOLDER" if chosen.public else ""),
         "commit": commit,
         "machine": f"{machine_facts('cpu')['cpu']}, one thread",
         "seeds": f"{FIRST_SEED} to {FIRST_SEED + chosen.seeds - 1}",

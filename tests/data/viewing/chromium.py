@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -40,12 +41,13 @@ def running(folder: Path) -> Iterator[Chromium]:
         words.append("--no-sandbox")
     words = [find_browser(), *words, "about:blank"]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(words, stdout=quiet, stderr=quiet) as process:
+    # Debian's command is a script around the browser: only the whole group ends with it.
+    with subprocess.Popen(words, stdout=quiet, stderr=quiet, start_new_session=True) as process:
         try:
             with connect(_address(folder, process), max_size=None, proxy=None) as socket:
                 yield Chromium(socket)
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def _address(folder: Path, process: subprocess.Popen) -> str:

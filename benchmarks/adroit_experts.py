@@ -129,7 +129,7 @@ def main() -> None:
             f"{name} {version(name)}" for name in ("mujoco", "gymnasium-robotics")
         ),
     }
-    chosen.out.with_suffix(".json").write_text(json.dumps([header, *records], indent=1) + "\n")
+    chosen.out.with_suffix(".json").write_text(json.dumps([header, *records]) + "\n")
     chosen.out.with_suffix(".md").write_text(table(records, header))
 
 

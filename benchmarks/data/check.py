@@ -89,10 +89,13 @@ def damaged(path: Path, damage: Damage, work: Path) -> dict[str, Any]:
     damage.do(target)
     report = check_dataset(target)
     places = [
-        {"array": f.array, "episode": f.episode, "step": f.step, "received": f.received}
+        {
+            "array": f.array, "episode": f.episode, "step": f.step,
+            "received": str(f.received).replace(str(target), "DATASET"),
+        }
         for f in report.findings
         if f.code == damage.code
-    ]
+    ]  # fmt: skip
     at_place = any(
         damage.array in (None, place["array"])
         and damage.episode in (None, place["episode"])

@@ -22,9 +22,8 @@ from mfpolicy.data.converting.base import (
     digest,
     provenance,
 )
-from mfpolicy.data.converting.replay import held_actions, replay, replay_of
+from mfpolicy.data.converting.replay import held_actions, replay, replay_of, replay_spec
 from mfpolicy.data.episode import Episode
-from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError
 from mfpolicy.inert import ARRAY_NAMES, PickleKind, array_of, read_inert
 
@@ -51,19 +50,11 @@ class DapgSource(Source):
         self._action_dim, self._store_extras = task.action_dim, target.store_extras
         self._env = make_env()
         note = f"mean of {self._repeat} recorded actions, held; states and clouds of the replay"
-        self.spec = DatasetSpec(
-            task=task.name,
-            control_rate_hz=task.control_rate_hz,
-            expert=f"dapg {path.name} sha256:{self.sha256}",
-            recipe=self._env.recipe,
-            camera=self._env.camera,
-            state_dim=task.state_dim,
-            action_dim=task.action_dim,
-            points=self._env.recipe.points,
-            extra={
-                **provenance("dapg", path, self.sha256, actions=note),
-                "renderer": self._env.renderer,
-            },
+        self.spec = replay_spec(
+            task,
+            self._env,
+            f"dapg {path.name} sha256:{self.sha256}",
+            provenance("dapg", path, self.sha256, actions=note),
         )
 
     @classmethod

@@ -17,9 +17,8 @@ import numpy as np
 from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, provenance
 from mfpolicy.data.converting.foreign import MAX_STEPS, read_text
 from mfpolicy.data.converting.hdf5 import Hdf5File, looks_like_hdf5
-from mfpolicy.data.converting.replay import held_actions, rendered, replay, replay_of
+from mfpolicy.data.converting.replay import held_actions, rendered, replay, replay_of, replay_spec
 from mfpolicy.data.episode import Episode
-from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError
 
 _START = "options/initial_state_dict/"
@@ -59,21 +58,13 @@ class MinariSource(Source):
             self._file.close()
             raise
         how = "states as recorded" if self._has_states else "replayed from the recorded start"
-        self.spec = DatasetSpec(
-            task=task.name,
-            control_rate_hz=task.control_rate_hz,
-            expert=f"minari {path.name} sha256:{self.sha256}",
-            recipe=self._env.recipe,
-            camera=self._env.camera,
-            state_dim=task.state_dim,
-            action_dim=task.action_dim,
-            points=self._env.recipe.points,
-            extra={
-                **provenance("minari", path, self.sha256, clouds=how,
-                             actions=f"mean of {self._repeat} recorded ones"),
-                "renderer": self._env.renderer,
-            },
-        )  # fmt: skip
+        note = f"mean of {self._repeat} recorded ones"
+        self.spec = replay_spec(
+            task,
+            self._env,
+            f"minari {path.name} sha256:{self.sha256}",
+            provenance("minari", path, self.sha256, clouds=how, actions=note),
+        )
 
     @classmethod
     def recognises(cls, path: Path) -> bool:

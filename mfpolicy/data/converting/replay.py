@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from mfpolicy.data.converting.base import Target, needed_task
 from mfpolicy.data.demonstration import DemonstrationEnv, recorded_episode
 from mfpolicy.data.episode import Episode
+from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError
 from mfpolicy.types import TaskSpec
 
@@ -42,6 +43,23 @@ def replay_of(format_name: str, target: Target) -> tuple[TaskSpec, Callable[[], 
             remedy="choose a task of adroit",
         )
     return task, target.make_env, repeat
+
+
+def replay_spec(
+    task: TaskSpec, env: ReplayEnv, expert: str, extra: Mapping[str, Any]
+) -> DatasetSpec:
+    """Of a dataset whose states and clouds are those of ``env``; ``extra`` gains its renderer."""
+    return DatasetSpec(
+        task=task.name,
+        control_rate_hz=task.control_rate_hz,
+        expert=expert,
+        recipe=env.recipe,
+        camera=env.camera,
+        state_dim=task.state_dim,
+        action_dim=task.action_dim,
+        points=env.recipe.points,
+        extra={**extra, "renderer": env.renderer},
+    )
 
 
 def held_actions(actions: np.ndarray, repeat: int) -> np.ndarray:

@@ -84,8 +84,13 @@ class Update:
         if self.augmenter is None:
             return self.windows.batch(rows)
         pieces = [self._piece(step, n, own) for n, own in enumerate(rows.chunk(self.pieces))]
-        fields = [vars(piece) for piece in pieces]
-        return Batch(**{name: torch.cat([own[name] for own in fields]) for name in fields[0]})
+        parts = [dict(vars(piece)) for piece in pieces]
+        numbered = 0
+        for part in parts:  # each piece numbers its frames from 0
+            count = part["frame"].numel()
+            part["frame"] = part["frame"] + numbered
+            numbered += count
+        return Batch(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
     def _piece(self, step: int, piece: int, rows: torch.Tensor) -> Batch:
         """The windows ``rows``, augmented."""

@@ -97,10 +97,12 @@ def test_each_changes_what_is_learned_and_each_step_anew(updates, name):
 def test_the_batch_on_record_is_the_one_that_was_seen(updates):
     """Pieces are augmented one by one; a processes' share of them is the same as one process's."""
     update = updates("augment.dropout.enabled=true", "training.micro_batches=2")
-    whole = update.batch_of(5).point_cloud
+    whole = update.batch_of(5)
     rows = update.sampler.rows(5).chunk(2)
     pieces = [update._piece(5, n, own).point_cloud for n, own in enumerate(rows)]
-    assert torch.equal(whole, torch.cat(pieces))
+    assert torch.equal(whole.point_cloud, torch.cat(pieces))
+    shown = [set(own.tolist()) for own in whole.frame]
+    assert sum(map(len, shown)) == len(set().union(*shown))  # no two windows show one frame
 
 
 def test_what_does_not_fit_the_data_leaves_no_folder(configure, tmp_path):

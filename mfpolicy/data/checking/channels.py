@@ -55,6 +55,7 @@ class Channels(Check):
         self._episode_low = self._episode_high = np.zeros(0)
         self._length = 0
         self._last: np.ndarray | None = None
+        self._episode: int | None = None
         self._frozen: list[tuple[int, np.ndarray, np.ndarray]] = []
         self._moving = np.zeros(0, bool)
 
@@ -76,7 +77,8 @@ class Channels(Check):
     def _look_in_episode(
         self, block: Block, x: np.ndarray, low: np.ndarray, high: np.ndarray
     ) -> None:
-        if block.step == 0 or self._last is None:
+        if block.episode != self._episode:  # the end of the one before may lie in a damaged chunk
+            self._episode = block.episode
             self._episode_low, self._episode_high, self._length = low, high, 0
             self._last = None
         before = x[:1] if self._last is None else self._last
@@ -90,7 +92,6 @@ class Channels(Check):
             self._moving |= ~still
             if still.any() and self._length >= _LONG and len(self._frozen) < 1000:
                 self._frozen.append((block.episode, still, self._episode_low))
-            self._last = None
 
     def finish_array(self, array: str) -> None:
         """Judges the channels."""

@@ -52,7 +52,8 @@ class Frame(Check):
         self._begin()
         return array == "point_cloud"
 
-    def _begin(self) -> None:
+    def _begin(self, episode: int | None = None) -> None:
+        self._episode = episode
         self._inside = np.zeros(len(self._ways))
         self._lowest = np.full((len(self._ways), 3), np.inf)
         self._highest = -self._lowest
@@ -62,6 +63,8 @@ class Frame(Check):
 
     def look(self, block: Block) -> None:
         """Looks at a block."""
+        if block.episode != self._episode:  # the end of the one before may lie in a damaged chunk
+            self._begin(block.episode)
         xyz = block.values[..., :3].astype(np.float64)  # (n, P, 3)
         odd = ~(np.isfinite(xyz) & (np.abs(xyz) <= self.limits.max_magnitude))
         if odd.any():  # told elsewhere
@@ -73,7 +76,6 @@ class Frame(Check):
             self._look_at_crop(block, xyz)
         if block.ends:
             self._judge(block.episode)
-            self._begin()
 
     def _look_at_crop(self, block: Block, xyz: np.ndarray) -> None:
         out = ~((xyz >= self._low) & (xyz <= self._high)).all(axis=(1, 2))

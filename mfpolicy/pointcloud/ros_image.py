@@ -117,7 +117,7 @@ def read_image(message: ImageLike) -> NDArray[Any]:
     return pixels[..., list(order)]
 
 
-def read_intrinsics(message: Any, shape: tuple[int, int] | None = None) -> NDArray[np.float64]:
+def read_intrinsics(message: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.float64]:
     """The pinhole matrix (3, 3) of a CameraInfo in our convention.
 
     Args:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import yaml
 
-from data.converting.bags import DEPTH_M, KINDS, BagWriter, write_bag
+from data.converting.bags import DEPTH_M, HEIGHT, KINDS, WIDTH, BagWriter, write_bag
 from mfpolicy.cli import main
+from mfpolicy.config.convert import from_mapping
 from mfpolicy.data import open_dataset
 from mfpolicy.data.converting import Target, convert, guess_format
 from mfpolicy.data.converting.ros import RosLayout
@@ -99,8 +100,6 @@ def test_a_folder_of_bags_is_several_episodes(tmp_path):
 )
 def test_what_does_not_fit_is_refused(change, message, tmp_path):
     bag = write_bag(tmp_path / "t.bag", "ros1", seconds=0.3)
-    from mfpolicy.config.convert import from_mapping
-
     layout = from_mapping(RosLayout, {**CLOUD, **change})
     with pytest.raises(DataError, match=message):
         convert(bag, tmp_path / "o.zarr", Target(layout=layout))
@@ -141,6 +140,22 @@ def test_points_of_any_layout_and_byte_order(kind, big, tmp_path):
         with pytest.raises(DataError, match="must have the data|within a point"):
             point_cloud(worse, "")
     bag.close()
+
+
+def test_camera_info_of_another_size_is_refused(tmp_path):
+    writer = BagWriter(tmp_path / "t.bag", "ros1")
+    writer.camera_info("/camera/info", 1.0)
+    for time in (1.0, 1.1, 1.2):
+        writer.image("/camera/depth", time, np.full((HEIGHT // 2, WIDTH // 2), 800, np.uint16),
+                     "16UC1")  # fmt: skip
+        writer.command("/command", time, [0.0])
+    writer.close()
+    words = {"rate_hz": 10.0, "camera": {"depth": "/camera/depth", "info": "/camera/info"},
+             "state": [{"topic": "/command", "field": "data"}],
+             "action": [{"topic": "/command", "field": "data"}]}  # fmt: skip
+    target = Target(layout=from_mapping(RosLayout, words))
+    with pytest.raises(DataError, match=r"size of the images.*\(6, 8\), \(3, 4\)"):
+        convert(tmp_path / "t.bag", tmp_path / "o.zarr", target)
 
 
 def test_other_messages_are_refused(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +24,14 @@ class Heard:
         numbers: (M, D) of each stream, in the order of its stamps.
         order: of each topic, position in the bag → place in time.
         matrix: (3, 3) intrinsics of the depth camera, our convention; None without one.
+        info: the CameraInfo that the matrix is of; None where the layout gives it.
     """
 
     stamps: dict[str, np.ndarray]
     numbers: list[np.ndarray]
     order: dict[str, np.ndarray]
     matrix: np.ndarray | None
+    info: Any = None
 
 
 def listen(path: Path, layout: RosLayout) -> Heard:
@@ -41,15 +44,18 @@ def listen(path: Path, layout: RosLayout) -> Heard:
     camera = layout.camera
     pictures = (layout.seen_topic, layout.color_topic)
     topics = {name for name in (*pictures, *(each.topic for each in layout.streams)) if name}
-    info = camera.info if camera is not None and camera.intrinsics is None else None
+    info_topic = camera.info if camera is not None and camera.intrinsics is None else None
+    info: Any = None
     stamps: dict[str, list[float]] = {name: [] for name in topics}
     numbers: list[list[np.ndarray]] = [[] for _ in layout.streams]
     matrix = camera.matrix(path.name) if camera is not None and camera.intrinsics else None
     try:
-        wanted = topics | ({info} if info else set())
+        wanted = topics | ({info_topic} if info_topic else set())
         for topic, received, stamp, raw, kind in bag.messages(wanted):
-            if topic == info:
-                matrix = intrinsics(bag.decoded(raw, kind), topic) if matrix is None else matrix
+            if topic == info_topic:
+                if info is None:
+                    info = bag.decoded(raw, kind)
+                    matrix = intrinsics(info, topic)
                 continue
             use_header = layout.stamps == "header" and stamp is not None
             stamps[topic].append(stamp if use_header and stamp is not None else received)
@@ -65,13 +71,13 @@ def listen(path: Path, layout: RosLayout) -> Heard:
     if empty := [name for name, found in stamps.items() if not found]:
         raise DataError(f"{path} must have messages of {empty}")
     if camera is not None and matrix is None:
-        raise DataError(f"{path} must have a message of {info}")
+        raise DataError(f"{path} must have a message of {info_topic}")
     order = {name: np.argsort(found, kind="stable") for name, found in stamps.items()}
     return Heard(
         {name: np.asarray(found)[order[name]] for name, found in stamps.items()},
         [_stack(found, each.topic)[order[each.topic]]
          for found, each in zip(numbers, layout.streams, strict=True)],
-        {name: np.argsort(places) for name, places in order.items()}, matrix,
+        {name: np.argsort(places) for name, places in order.items()}, matrix, info,
     )  # fmt: skip
 
 

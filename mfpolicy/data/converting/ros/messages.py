@@ -33,13 +33,18 @@ def image(message: Any, where: str) -> np.ndarray:
     return _read(read_image, message, where)
 
 
-def intrinsics(message: Any, where: str) -> np.ndarray:
+def intrinsics(message: Any, where: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """(3, 3) of a CameraInfo, in our convention.
 
+    Args:
+        message: as rosbags decodes it.
+        where: of which topic or step, for messages.
+        shape: (H, W) of the images it is used for; None does not look.
+
     Raises:
-        DataError: it is none, not calibrated, or its images are distorted.
+        DataError: it is none, not calibrated, of another size, or its images are distorted.
     """
-    return _read(read_intrinsics, message, where)
+    return _read(lambda info: read_intrinsics(info, shape), message, where)
 
 
 def _read(read: Callable[[Any], T], message: Any, where: str) -> T:

@@ -14,7 +14,7 @@ from mfpolicy.data.converting.foreign import bounded
 from mfpolicy.data.converting.ros.bag import Bag
 from mfpolicy.data.converting.ros.layout import RosLayout
 from mfpolicy.data.converting.ros.listening import Heard
-from mfpolicy.data.converting.ros.messages import image, point_cloud
+from mfpolicy.data.converting.ros.messages import image, intrinsics, point_cloud
 from mfpolicy.errors import DataError
 from mfpolicy.pointcloud.geometry import metres
 
@@ -112,6 +112,8 @@ class SecondPass:
         color = image(messages[1], where) if len(messages) > 1 else None
         if depth.ndim != 2 or (color is not None and color.ndim != 3):
             raise DataError(f"camera.depth must be depth, camera.color color {where}")
+        if self._heard.info is not None:
+            intrinsics(self._heard.info, where, depth.shape)
         if self._store:
             bounded("depth and color", (length, *depth.shape, 7), 1)
             stored = np.where(np.isfinite(depth), depth, 0)

@@ -117,16 +117,16 @@ class FindingLog:
         if known is not None and episode is not None:
             known.steps += steps
             return
-        if self._kept.get(kind.name, 0) >= self.most:
-            self.hidden[kind.name] = self.hidden.get(kind.name, 0) + 1
-            return
-        self._kept[kind.name] = self._kept.get(kind.name, 0) + 1
         finding = Finding(
             kind.name,
             kind.severity, array, episode, step, steps,
             kind.rule, plain(received), kind.remedy,
         )  # fmt: skip
-        self._open[place] = finding
+        self._open[place] = finding  # a hidden one too, so that it is counted once
+        if self._kept.get(kind.name, 0) >= self.most:
+            self.hidden[kind.name] = self.hidden.get(kind.name, 0) + 1
+            return
+        self._kept[kind.name] = self._kept.get(kind.name, 0) + 1
         self.found.append(finding)
 
     def count(self, severity: Severity) -> int:

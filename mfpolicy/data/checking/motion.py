@@ -41,7 +41,12 @@ _FEW = 20
 
 @CHECKS.register("motion")
 class Motion(Check):
-    """Changes from step to step: their distribution, and the largest of them."""
+    """Changes from step to step: their distribution, and the largest of them.
+
+    What a usual change is, is known only at the end; so jumps, wraps and spikes are looked for
+    among the 64 largest of each channel, and where there are more, the rest is not told. Rates
+    have a limit that is known beforehand: every change is judged.
+    """
 
     def wants(self, array: str) -> bool:
         """States and actions."""
@@ -70,10 +75,29 @@ class Motion(Check):
             self._still += (change == 0).sum(axis=0)
             self._count += len(change)
             self._largest.add(known, rows)
+            self._judge_rate(block, known, int(rows[0] - block.row))
         magnitude = np.nan_to_num(np.abs(x))
         self._magnitudes.add(magnitude)
         self._peaks.add(magnitude, block.row + np.arange(len(x)))
         self._last, self._row = x[-1:], block.row + len(x)
+
+    def _judge_rate(self, block: Block, change: np.ndarray, first: int) -> None:
+        """Judges ``change`` (n, C), whose first row is row ``first`` of the block."""
+        limits = {"state": self.limits.max_state_rate, "action": self.limits.max_action_rate}
+        rate, hertz = limits[block.array], self.survey.control_rate_hz
+        if rate is None or hertz is None:
+            return
+        beyond = change > rate / hertz
+        steps = np.flatnonzero(beyond.any(axis=1))
+        if len(steps):
+            channels = np.flatnonzero(beyond[steps[0]])
+            size = change[steps[0], channels[0]]
+            self.log.add(
+                RATE, f"channel {channels[0]} changes by {size:.4g} in a step, "
+                f"{rate / hertz:.4g} are allowed ({len(channels)} channels)",
+                array=block.path, episode=block.episode, step=block.step + first + int(steps[0]),
+                steps=len(steps),
+            )  # fmt: skip
 
     def _begin(self, channels: int) -> None:
         self._start, self._row, self._last = False, -1, np.zeros((1, channels))
@@ -84,11 +108,10 @@ class Motion(Check):
         self._boundary: dict[int, np.ndarray] = {}
 
     def finish_array(self, array: str) -> None:
-        """Judges the largest changes and magnitudes."""
+        """Judges the largest changes and magnitudes, 64 of each channel."""
         if self._start or self._count < _FEW:
             return
         usual = self._changes.quantile(0.95)  # (C,)
-        self._judge_rate(array)
         if array == "state":
             limit = self.limits.jump_factor * np.maximum(usual, 1e-9)
             limit = np.where(self._still > _RESTS * self._count, np.inf, limit)
@@ -123,14 +146,6 @@ class Motion(Check):
         # A spike returns; after a reset the motion goes on from there.
         returns = self._size(self._largest, row + 1, channels[0]) > limit[channels[0]]
         return across is not None and bool((across <= limit).all()) and not returns
-
-    def _judge_rate(self, array: str) -> None:
-        limits = {"state": self.limits.max_state_rate, "action": self.limits.max_action_rate}
-        rate, hertz = limits[array], self.survey.control_rate_hz
-        if rate is not None and hertz is not None:
-            limit = np.full(self._largest.values.shape[1], rate / hertz)
-            for row, channels in self._beyond(self._largest, limit):
-                self._tell(RATE, array, row, channels, self._largest, "changes by")
 
     def _beyond(self, largest: Largest, limit: np.ndarray) -> list[tuple[int, list[int]]]:
         """Rows with channels beyond ``limit``, in order."""

@@ -1,24 +1,12 @@
 """What cannot be read does not change what is said of, and done with, the rest."""
 
-import os
-
-import pytest
 import zarr
 
 from benchmarks.data.damage import chunk_file
-from benchmarks.data.smooth import write_smooth_dataset
 from mfpolicy.data.checking import check_dataset
 
 HALF = 24
-"""Steps in a chunk: an episode has two of them."""
-
-
-@pytest.fixture
-def halves(tmp_path, monkeypatch):
-    """Three episodes of two chunks each."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr("mfpolicy.data.writer.STEPS_PER_CHUNK", HALF)
-    return write_smooth_dataset(tmp_path / "halves.zarr")
+"""Steps in a chunk of ``halves``."""
 
 
 def _array(path, name):

@@ -61,6 +61,18 @@ def test_limits_say_from_where_on_it_is_damage(smooth, limits, code):
     assert _codes(smooth, **limits) == ({code} if code else set())
 
 
+def test_a_rate_is_judged_at_every_step_however_many_are_beyond_it(halves):
+    action = _array(halves, "data/action")
+    values = action[:]
+    values[:, 0] = np.where(np.arange(len(values)) % 2, 0.1, -0.1)
+    values[48:, 0] *= 2  # so that the largest changes lie in the last two episodes
+    action[:] = values
+    report = check_dataset(halves, limits=CheckLimits(max_action_rate=3.9))
+    told = {f.episode: (f.step, f.steps) for f in report.findings if f.code == "rate-exceeded"}
+    assert told == dict.fromkeys(range(3), (1, 47))
+    assert report.spoilt == {0, 1, 2}
+
+
 @pytest.mark.parametrize(
     "limits",
     [
@@ -164,6 +176,7 @@ def test_more_findings_of_a_code_than_are_kept_are_counted():
     for episode in range(10):
         log.add(NAN, "nan", array="data/state", episode=episode, step=0)
         log.add(NAN, "nan", array="data/state", episode=min(episode, 2), step=1)
+        log.add(NAN, "nan", array="data/state", episode=episode, step=2)
     assert len(log.found) == 3
     assert log.hidden["nan"] == 7
     assert log.count("error") == 10

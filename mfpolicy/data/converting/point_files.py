@@ -42,6 +42,8 @@ from mfpolicy.errors import ConfigError, DataError
 _POINTS = 1024  # of a cloud, where none are asked for
 _ROBOT = ("robot.npz", "robot.csv")
 _IRREGULAR = 0.25  # part of a step that the times between stamps may differ
+_OTHER_RATE = 0.05  # part of the rate that those of two episodes may differ
+_SLOWEST_HZ = 1e-3
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class FolderSource(Source):
             )
         self._maker = CloudMaker(target.points or _POINTS, self._layout.crop)
         robot = self._robot(self._episodes[0])
-        rate = self._layout.rate_hz or _rate_hz(robot.get("stamps_s"))
+        rate = self._layout.rate_hz or _rate_hz(robot, self._episodes[0])
         self.sha256 = digest(self._identity())
         task = target.task
         self.spec = DatasetSpec(
@@ -119,10 +121,12 @@ class FolderSource(Source):
         """Reads one folder.
 
         Raises:
-            DataError: a file is damaged, or there is not a cloud for each row.
+            DataError: a file is damaged, there is not a cloud for each row, or its stamps say
+                another rate than those of the first folder.
         """
         folder = self._episodes[index]
         robot = self._robot(folder)
+        self._require_rate(robot, folder)
         files = _cloud_files(folder)
         length = len(robot["action"])
         if len(files) != length:
@@ -172,6 +176,19 @@ class FolderSource(Source):
                 raise DataError(f"'{each}' of {file} must have {length} rows", received=value.shape)
         return found
 
+    def _require_rate(self, robot: dict[str, np.ndarray], folder: Path) -> None:
+        """Refuses an episode of another rate; a single step has none."""
+        if self._layout.rate_hz is not None or len(robot.get("stamps_s", ())) == 1:
+            return
+        rate, first = _rate_hz(robot, folder), self.spec.control_rate_hz
+        assert first is not None
+        if abs(rate - first) > _OTHER_RATE * first:
+            raise DataError(
+                f"all episodes must have the rate of the first, {first:g} Hz",
+                received=f"{rate:g} Hz in {folder}",
+                remedy="take the steps at one rate, or convert such folders apart",
+            )
+
     def _identity(self) -> Iterator[bytes]:
         """The robot's numbers, and names and sizes of the clouds."""
         for folder in self._episodes:
@@ -203,18 +220,22 @@ def _order(path: Path | str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _rate_hz(stamps_s: np.ndarray | None) -> float:
+def _rate_hz(robot: dict[str, np.ndarray], folder: Path) -> float:
     """Steps a second, the median's; stamps that are not regular are refused.
 
     Raises:
-        DataError: there are none, or they are not regular.
+        DataError: there are none or only one, or they are not regular.
     """
+    stamps_s = robot.get("stamps_s")
     apart = np.zeros(0) if stamps_s is None else np.diff(stamps_s.astype(np.float64).ravel())
     middle = float(np.median(apart)) if len(apart) else 0.0
-    if not middle > 0 or np.abs(apart - middle).max() > _IRREGULAR * middle:
+    is_rate = 0 < middle <= 1 / _SLOWEST_HZ
+    if not is_rate or np.abs(apart - middle).max() > _IRREGULAR * middle:
+        count = "no stamps" if stamps_s is None else "one stamp"
+        said = f"{apart.min()} to {apart.max()} s" if len(apart) else count
         raise DataError(
-            "steps must be equally long, as stamps_s says",
-            received="no stamps" if stamps_s is None else f"{apart.min()} to {apart.max()} s",
+            "steps must be equally long, as stamps_s says in seconds",
+            received=f"{said} in {folder}",
             remedy="say rate_hz in layout=FILE.yaml, or take the steps at one rate",
         )
     return round(1 / middle, 3)

@@ -103,6 +103,22 @@ def test_what_does_not_fit_is_refused(tmp_path):
         convert(root, tmp_path / "q.zarr", Target(layout=FolderLayout(rate_hz=10.0)))
 
 
+def test_every_folder_must_have_the_rate_of_the_first(tmp_path):
+    root = _write(tmp_path / "r")
+    file, steps = root / "take10" / "robot.npz", np.arange(11)
+    numbers = {"state": np.zeros((11, 2)), "action": np.zeros((11, 1))}
+    np.savez(file, **numbers, stamps_s=steps * 0.1)
+    with pytest.raises(DataError, match=r"first, 20 Hz.*10 Hz in .*take10"):
+        convert(root, tmp_path / "o.zarr", Target(), keep="all")
+    np.savez(file, **numbers)
+    with pytest.raises(DataError, match=r"no stamps in .*take10"):
+        convert(root, tmp_path / "p.zarr", Target(), keep="all")
+    first = root / "take2" / "robot.npz"
+    np.savez(first, state=np.zeros((1, 2)), action=np.zeros((1, 1)), stamps_s=np.zeros(1))
+    with pytest.raises(DataError, match=r"one stamp in .*take2"):
+        convert(root, tmp_path / "q.zarr", Target(), keep="all")
+
+
 def _header(shape):
     return f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117)
 

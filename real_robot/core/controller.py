@@ -56,6 +56,7 @@ class Controller:
         self._proprioception = Proprioception(parameters)
         self._execution = Execution(parameters, decider, n_action_steps=facts.n_action_steps)
         self._history = History(facts.n_obs_steps)
+        self._ticks = 0
         self.decision_times_s = self._execution.took_s
         self._forget()
 
@@ -127,7 +128,7 @@ class Controller:
     def halt(self, now_s: float) -> Command:
         """The hold that ends a motion at once after `stop` or `disarm`, before the next tick."""
         cause = self.guard.blocked(now_s) or Cause.DISARMED
-        self._restart(observed=False)
+        self._restart()
         return self.guard.refuse(cause, now_s)
 
     # The tick.
@@ -137,13 +138,14 @@ class Controller:
         cause = self.guard.begin(now_s)
         if cause is Cause.EARLY:
             return Command(Kind.SILENT, np.zeros((0, len(self.parameters.axes))), cause=cause)
+        self._ticks += 1
         if cause is Cause.CLOCK:
             self._forget()
         self._look()
         problem = self._execution.collect()
         cause = cause or self.guard.blocked(now_s)
         if cause is not None:
-            self._restart(observed=False)
+            self._restart()
             return self.guard.refuse(cause, now_s)
         self._observe()
         if problem is None and len(self._history):
@@ -204,18 +206,17 @@ class Controller:
             return
         if not self._is_sampled:
             self._points, self._is_sampled = self.perception.sampled(self._points), True
-        self._history.add(self._points, state, stamp_s=self._points_stamp_s)
+        self._history.add(self._points, state, stamp_s=self._points_stamp_s, tick=self._ticks)
 
     def _measure(self) -> None:
         measured = self._proprioception.measured()
         if measured is not None:
             self.guard.motion.measure(*measured)
 
-    def _restart(self, *, observed: bool = True) -> None:
-        """Decides anew; unless ``observed``, on frames that are yet to come."""
+    def _restart(self) -> None:
+        """Decides anew, on frames that are yet to come: those before are not a tick apart."""
         self._execution.restart()
-        if not observed:
-            self._history.forget()
+        self._history.forget()
 
     def _forget(self) -> None:
         """Nothing has been observed."""
@@ -223,7 +224,7 @@ class Controller:
         self._points: NDArray[np.float32] | None = None
         self._points_stamp_s, self._is_sampled = float("nan"), False
         self._proprioception.forget()
-        self._restart(observed=False)
+        self._restart()
 
 
 def _rate_hz(parameters: RobotParameters, facts: PolicyFacts) -> float:

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 
 class History:
-    """The last To frames, at the trained rate because ticks are.
+    """The last To frames, of ticks without a gap, so at the trained rate because ticks are.
 
     Args:
         n_obs_steps: To.
 
     Example:
         >>> history = History(2)
-        >>> history.add(np.zeros((16, 3)), np.zeros(4), stamp_s=1.0)
+        >>> history.add(np.zeros((16, 3)), np.zeros(4), stamp_s=1.0, tick=1)
         >>> history.observation()["point_cloud"].shape  # the only frame stands twice
         (1, 2, 16, 3)
     """
@@ -29,14 +29,21 @@ class History:
         """Nothing was observed."""
         self._frames.clear()
         self.stamp_s = float("nan")
+        self._tick = 0
 
     def __len__(self) -> int:
         return len(self._frames)
 
-    def add(self, points: NDArray, state: NDArray, *, stamp_s: float) -> None:
-        """Adds a frame: points (P, C) and state (S,), observed at ``stamp_s``."""
+    def add(self, points: NDArray, state: NDArray, *, stamp_s: float, tick: int) -> None:
+        """Adds a frame: points (P, C) and state (S,), observed at ``stamp_s``.
+
+        Frames of before the last tick are forgotten, where ``tick`` is not the one after theirs:
+        the policy was trained on frames that are a tick apart.
+        """
+        if tick != self._tick + 1:
+            self._frames.clear()
         self._frames.append((points, state))
-        self.stamp_s = stamp_s
+        self.stamp_s, self._tick = stamp_s, tick
 
     def observation(self) -> dict[str, NDArray[np.float32]]:
         """point_cloud (1, To, P, C) and agent_pos (1, To, S); missing frames repeat the first."""

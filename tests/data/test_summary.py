@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 
 from mfpolicy.data.store import open_dataset
 from mfpolicy.data.summary import summarize
@@ -37,6 +38,21 @@ def test_summary_of_a_dataset(write_dataset):
     files = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
     assert summary["bytes"]["stored"] == files
     assert summary["bytes"]["raw"] == 120 * (12 * 3 * 4 + 12 * 3 + 3 * 4 + 2 * 4 + 5 * 8)
+
+
+def test_the_deviation_of_a_channel_far_from_zero_keeps_its_digits(write_dataset):
+    path = write_dataset(30, 90)
+    far, near = zarr.open_array(str(path), path="data/full_state", mode="r+"), np.arange(120.0)
+    stamps = far[:]
+    stamps[:, 0] = 1.7e18 + 5e7 * near  # nanoseconds at 20 Hz
+    stamps[:, 1] = np.where(near < 7, np.nan, 1e9 + near % 2)
+    stamps[:, 2] = np.nan
+    far[:] = stamps
+    facts = summarize(path, values="all")["arrays"]
+    assert facts["full_state"]["std"][0] == pytest.approx(5e7 * near.std(), rel=1e-6)
+    assert facts["full_state"]["std"][1] == pytest.approx(0.5, rel=1e-3)
+    assert facts["full_state"]["mean"][:2] == pytest.approx([1.7e18 + 5e7 * 59.5, 1e9 + 0.5])
+    assert (facts["full_state"]["mean"][2], facts["full_state"]["min"][2]) == (0.0, None)
 
 
 def test_histogram_counts_every_action(write_dataset):

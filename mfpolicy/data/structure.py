@@ -91,18 +91,14 @@ def array_names(root: Path, zarr_format: Literal[2, 3]) -> list[str]:
         raise DataError(
             "a dataset must have the folder 'data'", received=str(root), remedy=_AGAIN
         ) from error
-    names: list[str] = list(REQUIRED_ARRAYS)
-    for folder in sorted((root / "data").iterdir()):
-        has_metadata = os.path.lexists(folder / METADATA_FILES[zarr_format])
-        if not has_metadata or folder.name in REQUIRED_ARRAYS:
-            continue
-        if not ARRAY_NAME.match(folder.name):
+    names = [*REQUIRED_ARRAYS, *optional_arrays(root, zarr_format)]
+    for name in names:
+        if not ARRAY_NAME.match(name):
             raise DataError(
                 f"the name of an array of {root} must be an identifier",
-                received=plain(folder.name),
+                received=plain(name),
                 remedy="rename its folder",
             )
-        names.append(folder.name)
     if len(names) > MAX_ARRAYS:
         raise DataError(
             f"a dataset may have at most {MAX_ARRAYS} arrays",
@@ -110,6 +106,17 @@ def array_names(root: Path, zarr_format: Literal[2, 3]) -> list[str]:
             remedy=_AGAIN,
         )
     return sorted(names)
+
+
+def optional_arrays(root: Path, zarr_format: Literal[2, 3]) -> list[str]:
+    """Returns the names of the other arrays below ``data``, however many, whatever the name."""
+    folders = sorted((root / "data").iterdir())
+    return [
+        folder.name
+        for folder in folders
+        if os.path.lexists(folder / METADATA_FILES[zarr_format])
+        and folder.name not in REQUIRED_ARRAYS
+    ]
 
 
 def open_step_array(

@@ -121,6 +121,8 @@ def _rows(survey: Survey, name: str, log: FindingLog) -> Iterator[tuple[int, np.
                 values = stored.read(first, last)
             except DataError as error:
                 episode, step = survey.place(first)
+                if episode is None:  # behind the last episode, of which the ends tell
+                    continue
                 log.add(
                     CORRUPT, error.rule.rpartition(": ")[2] + f" (chunk {first // size}, steps "
                     f"{first} to {last - 1} of the dataset)",

@@ -15,7 +15,15 @@ from mfpolicy.data.checking.survey import Survey
 from mfpolicy.data.root_notes import committed_counts, read_root
 from mfpolicy.data.schema import META_DTYPES, REQUIRED_ARRAYS, SCHEMA_NAME
 from mfpolicy.data.stored_array import METADATA_FILES
-from mfpolicy.data.structure import array_names, check_shape, open_step_array, read_meta
+from mfpolicy.data.structure import (
+    ARRAY_NAME,
+    MAX_ARRAYS,
+    array_names,
+    check_shape,
+    open_step_array,
+    optional_arrays,
+    read_meta,
+)
 from mfpolicy.errors import DataError
 
 _AGAIN = "restore it from a copy, or collect or convert the dataset again"
@@ -117,7 +125,6 @@ def _open_root(root: Path, log: FindingLog) -> Survey:
 
 
 def _open_arrays(found: Survey, log: FindingLog) -> None:
-    names: list[str] = list(REQUIRED_ARRAYS)
     try:
         names = array_names(found.root, found.zarr_format)
     except DataError as error:
@@ -125,6 +132,7 @@ def _open_arrays(found: Survey, log: FindingLog) -> None:
         log.add(FOREIGN if outside else LAYOUT, said(error), array="data" if outside else None)
         if outside:
             return
+        names = _well_named(found)
     for name in names:
         folder = found.root / "data" / name
         try:
@@ -138,6 +146,14 @@ def _open_arrays(found: Survey, log: FindingLog) -> None:
                 found.arrays[name] = stored
         except DataError as error:
             log.add(SHAPE, said(error), array=f"data/{name}")
+
+
+def _well_named(found: Survey) -> list[str]:
+    """The arrays that are needed, and as many of the others as there may be."""
+    others = []
+    if (found.root / "data").is_dir():
+        others = [n for n in optional_arrays(found.root, found.zarr_format) if ARRAY_NAME.match(n)]
+    return [*REQUIRED_ARRAYS, *others][:MAX_ARRAYS]
 
 
 def _reason(folder: Path, zarr_format: Literal[2, 3]) -> Code:
@@ -192,6 +208,8 @@ def _tell_faults(found: Survey, log: FindingLog) -> None:
         for fault in faults:
             episode, step = found.place(fault.row)
             stop = min(found.rows, fault.row + size)
+            if episode is None:  # behind the last episode, of which the ends tell
+                continue
             log.add(
                 _CHUNK_CODES[fault.kind],
                 f"chunk {fault.row // size}, steps {fault.row} to {stop - 1} of the dataset: "

@@ -1,9 +1,13 @@
 """What cannot be read does not change what is said of, and done with, the rest."""
 
+import shutil
+
+import pytest
 import zarr
 
 from benchmarks.data.damage import chunk_file
-from mfpolicy.data.checking import check_dataset
+from mfpolicy.data.checking import check_dataset, repair
+from mfpolicy.data.store import open_dataset
 
 HALF = 24
 """Steps in a chunk of ``halves``."""
@@ -11,6 +15,12 @@ HALF = 24
 
 def _array(path, name):
     return zarr.open_array(str(path), path=name, mode="r+")
+
+
+def _flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    file.write_bytes(bytes(content))
 
 
 def test_a_damaged_end_of_an_episode_tells_nothing_of_the_points_of_the_next(halves):
@@ -30,3 +40,20 @@ def test_a_damaged_end_of_an_episode_does_not_hide_what_is_frozen_in_the_next(ha
         chunk_file(halves, "data/state", chunk).unlink()
     found = {(finding.code, finding.episode) for finding in check_dataset(halves).findings}
     assert found == {("chunk-missing", 0), ("chunk-missing", 1), ("channel-frozen", 1)}
+
+
+def test_a_folder_of_a_wrong_name_costs_no_other_array(halves, tmp_path):
+    shutil.copytree(halves / "data/full_state", halves / "data/full state")
+    report = check_dataset(halves)
+    assert [finding.code for finding in report.findings] == ["layout-unsafe"]
+    mended = open_dataset(repair(report, tmp_path / "mended.zarr").path)
+    assert mended.array_names == ["action", "color", "full_state", "point_cloud", "state"]
+
+
+@pytest.mark.parametrize("spoil", [lambda file: file.unlink(), _flip])
+def test_a_damaged_chunk_behind_the_last_episode_does_not_hinder_a_repair(halves, tmp_path, spoil):
+    _array(halves, "meta/episode_ends")[2] = 144 - HALF
+    spoil(chunk_file(halves, "data/state", 5))
+    report = check_dataset(halves)
+    assert "ends-before-data" in {finding.code for finding in report.findings}
+    assert repair(report, tmp_path / "mended.zarr").episodes == 3

@@ -90,12 +90,12 @@ class CloudMaker:
             As :meth:`from_points`.
 
         Raises:
-            DataError: no point is left, or the images differ in size.
+            DataError: no point is left, or the colors are not (H, W, 3) uint8.
         """
-        if rgb is not None and rgb.shape[:2] != depth_m.shape:
+        if rgb is not None and (rgb.shape != (*depth_m.shape, 3) or rgb.dtype != np.uint8):
             raise DataError(
-                "color and depth images must have one size",
-                received=f"{rgb.shape[:2]} and {depth_m.shape} {where}",
+                "color images must be (H, W, 3) uint8, of one size with the depth images",
+                received=f"{rgb.dtype} {rgb.shape}, depth {depth_m.shape} {where}",
                 remedy="align them, or leave camera.color out",
             )
         seen = np.isfinite(depth_m) & (depth_m > 0)
@@ -155,8 +155,14 @@ class CloudMaker:
             As :meth:`of_rows`.
 
         Raises:
-            DataError: no point of a step is left, or the images differ in size.
+            DataError: no point of a step is left, or the images are of another shape.
         """
+        if depth.ndim not in (3, 4) or (depth.ndim == 4 and depth.shape[3] != 1):
+            raise DataError(
+                f"'{camera.depth}' must be depth images, (L, H, W) or (L, H, W, 1)",
+                received=depth.shape,
+                remedy="name the depth in camera.depth of the layout",
+            )
         pose = np.asarray(camera.T_world_cam, np.float64)
         return self._stacked([
             self.from_depth(

@@ -149,16 +149,13 @@ class RobomimicSource(Source):
         if self._cloud is not None:
             rows = self._obs(demo, self._cloud, length)
             if rows.ndim != 3 or rows.shape[2] not in (3, 6):
-                raise DataError(f"'{self._cloud}' must be (L, M, 3 or 6)", received=rows.shape)
+                raise _no_points(self._cloud, rows.shape)
             pose = None if layout.T_world is None else np.asarray(layout.T_world, np.float64)
             return self._maker.of_rows(rows, None, pose, index)
         camera = layout.camera
         assert camera is not None
         assert self._matrix is not None
         depth = self._obs(demo, camera.depth, length)
-        if depth.ndim not in (3, 4) or (depth.ndim == 4 and depth.shape[3] != 1):
-            raise DataError(f"'{camera.depth}' must be (L, H, W) or (L, H, W, 1)",
-                            received=depth.shape)  # fmt: skip
         images = None if camera.color is None else self._obs(demo, camera.color, length)
         return self._maker.of_images(depth, images, camera, self._matrix, index)
 
@@ -189,6 +186,9 @@ class RobomimicSource(Source):
                 received=self._file.arrays(obs),
                 remedy="name those that there are in layout=FILE.yaml",
             )
+        shape = self._file.shape(f"{obs}/{self._cloud}") if self._cloud else (1, 1, 3)
+        if len(shape) != 3 or shape[2] not in (3, 6):
+            raise _no_points(str(self._cloud), shape)
 
     def _described(self, path: Path, first: str) -> DatasetSpec:
         layout, obs = self._layout, f"{first}/obs"
@@ -221,6 +221,14 @@ class RobomimicSource(Source):
         if self._shaped or not self._file.has(f"{demo}/rewards"):
             return True
         return bool((self._file.read(f"{demo}/rewards") > 0).any())
+
+
+def _no_points(name: str, shape: tuple[int, ...]) -> DataError:
+    return DataError(
+        f"'{name}' must be points (L, M, 3 or 6)",
+        received=shape,
+        remedy="name the points in point_cloud of layout=FILE.yaml",
+    )
 
 
 def _environment(note: Any) -> dict[str, Any]:

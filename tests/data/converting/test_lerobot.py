@@ -16,6 +16,7 @@ from mfpolicy.data.converting.lerobot_v3 import LeRobotExport, LeRobotLayout
 from mfpolicy.data.converting.lerobot_v3 import info as layout
 from mfpolicy.data.converting.lerobot_v3.statistics import Aggregate, of_vectors
 from mfpolicy.data.converting.lerobot_v3.video import VideoWriter
+from mfpolicy.data.converting.placing import CameraLayout
 from mfpolicy.errors import ConfigError, DataError
 
 LENGTHS = (9, 6, 12)
@@ -232,6 +233,35 @@ def test_without_clouds_and_camera_it_says_what_is_needed(theirs, tmp_path):
         convert(copy, tmp_path / "o.zarr", target)
     with pytest.raises(ConfigError, match="no layout"):
         convert(copy, tmp_path / "o.zarr", Target(layout=LeRobotLayout()), format="dapg")
+
+
+def test_a_feature_that_is_not_what_the_layout_says_is_refused(theirs, tmp_path):
+    def error(kind, **words):
+        with pytest.raises(kind) as found:
+            convert(theirs, tmp_path / "o.zarr", Target(layout=LeRobotLayout(**words)))
+        return str(found.value)
+
+    def camera(**words):
+        return {"camera": CameraLayout(intrinsics=[4, 4, 3, 2], **words)}
+
+    assert "observation.point_cloud'" in error(DataError, point_cloud="observation.points")
+    assert "'float32', (5, 7)" in error(DataError, point_cloud="observation.depth")
+    assert "depth images" in error(DataError, **camera(depth="observation.images.img"))
+    color = camera(depth="observation.depth", color="observation.images.img")
+    assert "(32, 48, 3), depth (5, 7)" in error(DataError, **color)
+
+
+@pytest.mark.parametrize("dtype", ["video", "image"])
+def test_depth_that_says_its_unit_is_not_scaled_again(dtype, theirs, tmp_path):
+    copy = _copy(theirs, tmp_path)
+    file = copy / "meta/info.json"
+    info = json.loads(file.read_text())
+    name = "observation.images.img"
+    info["features"][name].update(dtype=dtype, info={"is_depth_map": True})
+    file.write_text(json.dumps(info))
+    camera = CameraLayout(name, [4, 4, 3, 2], metres_per_unit=0.001)
+    with pytest.raises(ConfigError, match="itself says its unit.*leave metres_per_unit out"):
+        convert(copy, tmp_path / "o.zarr", Target(layout=LeRobotLayout(camera=camera)))
 
 
 def test_frames_are_found_by_their_time(tmp_path):

@@ -104,6 +104,23 @@ def test_it_says_what_is_needed(tmp_path):
     assert not (tmp_path / "o.zarr").exists()
 
 
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ({"point_cloud": "robot0_eef_pos"}, r"points \(L, M, 3 or 6\).*\(4, 3\)"),
+        ({"camera": CameraLayout("agentview_image", [5, 5, 2, 2])}, r"depth images.*6, 3\)"),
+        ({"camera": CameraLayout("agentview_depth", [5, 5, 2, 2], color="robot0_eef_pos")},
+         r"\(H, W, 3\) uint8.*float64 \(3,\), depth \(4, 6\)"),
+        ({"camera": CameraLayout("agentview_depth", [5, 5, 2, 2], color="agentview_depth")},
+         r"\(H, W, 3\) uint8.*\(4, 6, 1\)"),
+    ],
+)  # fmt: skip
+def test_an_observation_of_another_shape_is_refused(layout, message, tmp_path):
+    source = _write(tmp_path / "lift.hdf5", depth=True)
+    with pytest.raises(DataError, match=message):
+        convert(source, tmp_path / "o.zarr", Target(layout=RobomimicLayout(**layout)))
+
+
 def _external(file):
     file["data/demo_0/obs/point_cloud"] = h5py.ExternalLink("/etc/passwd", "/x")
 

@@ -135,9 +135,10 @@ class LeRobotSource(Source):
     def _needed(self) -> list[str]:
         """Names of the features that are read."""
         layout, features = self._layout, self._info.features
+        camera = layout.camera
         wanted = [layout.state, layout.action, self._cloud, self._color]
-        if layout.camera is not None:
-            wanted += [layout.camera.depth, layout.camera.color]
+        if camera is not None:
+            wanted += [camera.depth, camera.color]
         named = [name for name in dict.fromkeys(wanted) if name is not None]
         for name in named:
             if name not in features:
@@ -145,6 +146,14 @@ class LeRobotSource(Source):
                     f"the dataset has no feature '{name}'",
                     received=sorted(features),
                     remedy="name the features in layout=FILE.yaml",
+                )
+        if camera is not None and camera.metres_per_unit is not None:
+            depth = features[camera.depth]
+            if depth.is_depth and depth.dtype in ("video", "image"):
+                raise ConfigError(
+                    f"the feature '{camera.depth}' itself says its unit",
+                    received=f"camera.metres_per_unit {camera.metres_per_unit}",
+                    remedy="leave metres_per_unit out of the layout",
                 )
         if layout_of.SUCCESS in features:
             named.append(layout_of.SUCCESS)
@@ -175,12 +184,13 @@ class LeRobotSource(Source):
 
 def _cloud_name(layout: LeRobotLayout, features: dict[str, Feature]) -> str | None:
     """The feature of points; None where a camera's depth makes them."""
+    if layout.point_cloud is not None:
+        _require_points(layout.point_cloud, features)
     if layout.point_cloud is not None or layout.camera is not None:
         return layout.point_cloud
     found = [
         name for name, each in features.items()
-        if re.search("point_?cloud", name) and len(each.shape) == 2 and each.shape[1] in (3, 6)
-        and each.dtype.startswith("float")
+        if re.search("point_?cloud", name) and _is_points(each) and each.dtype.startswith("float")
     ]  # fmt: skip
     if len(found) != 1:
         depth = [name for name, each in features.items() if each.is_depth or "depth" in name]
@@ -191,6 +201,27 @@ def _cloud_name(layout: LeRobotLayout, features: dict[str, Feature]) -> str | No
             "layout=FILE.yaml (docs/data.md)",
         )
     return found[0]
+
+
+def _is_points(feature: Feature) -> bool:
+    return (
+        len(feature.shape) == 2
+        and feature.shape[1] in (3, 6)
+        and feature.dtype in layout_of.NUMBERS
+    )
+
+
+def _require_points(name: str, features: dict[str, Feature]) -> None:
+    feature = features.get(name)
+    if feature is None or not _is_points(feature):
+        there = [each for each, value in features.items() if _is_points(value)]
+        raise DataError(
+            f"the dataset must have the feature '{name}', points (P, 3) or (P, 6) a step",
+            received=f"features of points: {there or 'none'}"
+            if feature is None
+            else (feature.dtype, feature.shape),
+            remedy="name the points in point_cloud of layout=FILE.yaml",
+        )
 
 
 def _vector(features: dict[str, Feature], name: str) -> int:

@@ -53,6 +53,57 @@ def test_frames_are_a_period_apart_and_states_those_of_the_clouds_stamp():
     assert arm.seen[-1]["agent_pos"][0, :, 0].tolist() == pytest.approx([0.1, 0.2])
 
 
+def _positions_seen(arm):
+    return [seen["agent_pos"][0, :, 0].tolist() for seen in arm.seen]
+
+
+def test_frames_of_before_a_refusal_are_not_seen_with_those_after_it():
+    asked = iter([INDEX + [0.9, 0], INDEX + [0.15, 0]])  # the first leads too far
+    arm = Arm(lambda _: next(asked))
+    arm.arm()
+    kinds = []
+    for place in range(2):
+        arm.position = np.array([0.1 * place, 0])
+        kinds.append(arm.tick().kind)
+    assert kinds == [Kind.SILENT, Kind.MOVE]
+    assert _positions_seen(arm)[-1] == pytest.approx([0.1, 0.1])
+
+
+class Held(InlineDecider):
+    """Computes at once, and answers when it is let."""
+
+    is_held = False
+
+    @property
+    def is_busy(self):
+        return bool(self._answers)
+
+    def answers(self):
+        return [] if self.is_held else super().answers()
+
+
+def test_frames_of_before_a_late_answer_are_not_seen_with_those_after_it():
+    seen = []
+    decider = Held(lambda frames: (seen.append(frames), INDEX[None])[1])
+    arm = Arm(decider=decider, execute=3)
+    arm.seen = seen
+    arm.arm()
+    arm.tick()
+    decider.is_held = True
+    for place in range(6):
+        arm.position = np.array([0.1 * place, 0])
+        if place == 5:
+            decider.is_held = False
+        arm.tick()
+    for place in range(6, 10):
+        arm.position = np.array([0.1 * place, 0])
+        arm.tick()
+    frames = np.array(_positions_seen(arm)[1:])
+    assert len(frames) > 1
+    apart = np.diff(frames)[:, 0]
+    assert [each == pytest.approx(0.1) or each == 0 for each in apart] == [True] * len(apart)
+
+
 def test_chunks_are_executed_in_order_and_decided_anew():
     arm = Arm(lambda _: INDEX, latency_compensation=False, execute=3)
     arm.arm()

@@ -100,6 +100,16 @@ def rigid(name: str, value: object) -> np.ndarray:
     return matrix
 
 
+def positive(name: str, value: float) -> None:
+    """Requires that ``value`` is above 0 and below 100 000.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not 0 < value < 1e5:
+        raise ConfigError(f"{name} must be above 0 and below 100000", received=value)
+
+
 def numbers(name: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
     """``value`` as float64 of ``shape``.
 

@@ -32,12 +32,12 @@ from mfpolicy.data.converting.base import (
 from mfpolicy.data.converting.clouds import CloudMaker
 from mfpolicy.data.converting.foreign import MAX_EPISODES, MAX_STEPS, inside
 from mfpolicy.data.converting.npz import read_npz
-from mfpolicy.data.converting.placing import CropLayout, rigid
+from mfpolicy.data.converting.placing import CropLayout, positive, rigid
 from mfpolicy.data.converting.point_file import SUFFIXES, read_points
 from mfpolicy.data.converting.robot_table import read_table
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
-from mfpolicy.errors import ConfigError, DataError
+from mfpolicy.errors import DataError
 
 _POINTS = 1024  # of a cloud, where none are asked for
 _ROBOT = ("robot.npz", "robot.csv")
@@ -55,6 +55,9 @@ class FolderLayout:
         metres_per_unit: of the points; 0.001 for millimetres.
         crop: box that is kept.
         rate_hz: steps a second; None: as the stamps say.
+
+    Raises:
+        ConfigError: a value does not fit.
     """
 
     T_world: list | None = None
@@ -67,8 +70,8 @@ class FolderLayout:
             rigid("T_world", self.T_world)
         for name in ("metres_per_unit", "rate_hz"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < 1e5:
-                raise ConfigError(f"{name} must be above 0", received=value)
+            if value is not None:
+                positive(name, value)
 
 
 @FORMATS.register("folder")

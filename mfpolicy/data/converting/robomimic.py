@@ -27,7 +27,7 @@ from mfpolicy.data.converting.base import (
 from mfpolicy.data.converting.clouds import CloudMaker
 from mfpolicy.data.converting.foreign import MAX_STEPS
 from mfpolicy.data.converting.hdf5 import Hdf5File, looks_like_hdf5
-from mfpolicy.data.converting.placing import CameraLayout, CropLayout
+from mfpolicy.data.converting.placing import CameraLayout, CropLayout, positive, rigid
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError
@@ -48,6 +48,9 @@ class RobomimicLayout:
         camera: makes clouds of depth images where there are no stored points.
         crop: box that is kept.
         rate_hz: control rate; None: as the file's environment says.
+
+    Raises:
+        ConfigError: a value does not fit.
     """
 
     state: list = field(default_factory=lambda: list(_USUAL_STATE))
@@ -56,6 +59,12 @@ class RobomimicLayout:
     camera: CameraLayout | None = None
     crop: CropLayout | None = None
     rate_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.T_world is not None:
+            rigid("T_world", self.T_world)
+        if self.rate_hz is not None:
+            positive("rate_hz", self.rate_hz)
 
 
 @FORMATS.register("robomimic")

@@ -101,6 +101,11 @@ def test_it_says_what_is_needed(tmp_path):
         convert(depth, tmp_path / "o.zarr", Target(layout=unknown))
     with pytest.raises(ConfigError, match="rotation"):
         CameraLayout("d", [5, 5, 2, 2], T_world_cam=np.ones((4, 4)).tolist())
+    with pytest.raises(ConfigError, match="T_world must be a rotation"):
+        RobomimicLayout(T_world=np.ones((4, 4)).tolist())
+    for rate in (0, -20, float("nan"), 1e9):
+        with pytest.raises(ConfigError, match="rate_hz must be above 0"):
+            RobomimicLayout(rate_hz=rate)
     assert not (tmp_path / "o.zarr").exists()
 
 

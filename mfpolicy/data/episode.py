@@ -39,6 +39,14 @@ class Episode:
         return len(self.action)
 
 
+def colors_of_floats(rgb: np.ndarray) -> np.ndarray:
+    """Returns colors stored beside the points, floats from 0 to 255 (..., 3), as uint8.
+
+    NaN is black; what lies outside is clipped.
+    """
+    return np.nan_to_num(rgb).round().clip(0, 255).astype(np.uint8)
+
+
 def episode_arrays(episode: Episode, spec: DatasetSpec) -> dict[str, np.ndarray]:
     """Returns the arrays of ``episode`` as they go to disk, checked against ``spec``.
 

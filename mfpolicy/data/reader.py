@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mfpolicy.data.episode import Episode
+from mfpolicy.data.episode import Episode, colors_of_floats
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.data.stored_array import StoredArray
 from mfpolicy.data.structure import read_structure
@@ -135,7 +135,7 @@ class Dataset:
             )
         if "color" not in self._arrays:
             rgb = self.stored("point_cloud").read(start, stop, slice(0, points), slice(3, 6))
-            return np.nan_to_num(rgb).round().clip(0, 255).astype(np.uint8)  # floats, 0 to 255
+            return colors_of_floats(rgb)
         stored = self._arrays["color"]
         if stored.array.dtype != np.uint8 or stored.array.shape[1:] != (self.spec.points, 3):
             raise DataError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mfpolicy.cli.console import output, print_rows, progress_bar
 from mfpolicy.cli.datasets import VERBS
+from mfpolicy.cli.datasets.outcome import episodes_bar
 from mfpolicy.cli.help import answers_itself
 from mfpolicy.config import DataCheckConfig, compose
 
@@ -28,17 +29,17 @@ def run(words: Sequence[str]) -> int:
 
     limits = CheckLimits(**asdict(config.limits))
     report = _checked(config.dataset, limits)
+    if not config.json:
+        _print(report)  # first: a repair may be refused because of what was found
     mended, after = None, report
     if config.fix and config.out is not None:
-        with progress_bar("repair", None, "episodes") as show:
-            mended = repair(report, config.out, progress=lambda done, all: show(done, done, all))
+        with episodes_bar("repair") as show:
+            mended = repair(report, config.out, progress=show)
         after = _checked(str(mended.path), limits)
     if config.json:
         _print_json(report, mended, after)
-    else:
-        _print(report)
-        if mended is not None:
-            _print_repair(mended, after)
+    elif mended is not None:
+        _print_repair(mended, after)
     wrong = after.errors + (after.warnings if config.strict else 0)
     return ERRORS_FOUND if wrong else 0
 

@@ -15,7 +15,7 @@ import numpy as np
 from mfpolicy.data.checking.check import CheckReport
 from mfpolicy.data.checking.findings import CODES
 from mfpolicy.data.checking.survey import Survey
-from mfpolicy.data.episode import Episode
+from mfpolicy.data.episode import Episode, colors_of_floats
 from mfpolicy.data.schema import REQUIRED_ARRAYS, DatasetSpec
 from mfpolicy.data.structure import dimensions
 from mfpolicy.data.writer import DatasetWriter
@@ -45,10 +45,10 @@ def repair(
     """Writes what is sound of the dataset that ``report`` is about to ``out``.
 
     Only errors are mended, and only so: episodes with an error are left out; arrays that cannot be
-    read are left out, unless training needs them; points of a unit that is certain are converted
-    to metres; ends, lengths and attributes are written anew. Warnings are left as they are. The
-    source is not touched, and ``out`` appears when it is complete. An episode is in memory at a
-    time.
+    read are left out, unless training needs them; so are colors that are not 8 bits a channel;
+    points of a unit that is certain are converted to metres; ends, lengths and attributes are
+    written anew. Warnings are left as they are. The source is not touched, and ``out`` appears when
+    it is complete. An episode is in memory at a time.
 
     Args:
         report: of :func:`~mfpolicy.data.checking.check.check_dataset`.
@@ -146,6 +146,10 @@ def _actions(report: CheckReport, found: Survey) -> list[str]:
         episodes = [e for e, f in report.factors.items() if f == factor and e not in report.spoilt]
         if episodes:
             actions.append(f"points multiplied by {factor:g} in episodes {_spans(episodes)}")
+    if "color" in found.arrays and not _has_colors(found):
+        array, points = found.arrays["color"].array, dimensions(found.arrays)["points"]
+        stored = f"{array.dtype} {array.shape}"
+        actions.append(f"data/color left out: {stored}, not uint8 of shape (N, {points}, 3)")
     if _of_each(found, "episode_seed") is None:
         actions.append("seeds are not known: episodes are numbered")
     if _of_each(found, "episode_success") is None:
@@ -191,13 +195,21 @@ def _spec(found: Survey, report: CheckReport, actions: list[str]) -> DatasetSpec
     return dataclasses.replace(spec, extra={**spec.extra, "repaired": notes})
 
 
+def _has_colors(found: Survey) -> bool:
+    """Whether ``data/color`` holds a color of 8 bits for each point: no other is one."""
+    if "color" not in found.arrays:
+        return False
+    array = found.arrays["color"].array
+    return array.dtype == np.uint8 and array.shape[1:] == (dimensions(found.arrays)["points"], 3)
+
+
 def _episode(found: Survey, index: int, factor: float | None) -> Episode:
     start, stop = found.bounds(index)
     values = {name: stored.read(start, stop) for name, stored in found.arrays.items()}
     cloud = values.pop("point_cloud")
     color = values.pop("color", None)
-    if color is None and cloud.shape[2] == 6:
-        color = np.nan_to_num(cloud[..., 3:]).round().clip(0, 255).astype(np.uint8)
+    if not _has_colors(found):
+        color = colors_of_floats(cloud[..., 3:]) if cloud.shape[2] == 6 else None
     xyz = cloud[..., :3].astype(np.float32)
     seeds, success = _of_each(found, "episode_seed"), _of_each(found, "episode_success")
     return Episode(
@@ -206,6 +218,6 @@ def _episode(found: Survey, index: int, factor: float | None) -> Episode:
         action=values.pop("action"),
         seed=index if seeds is None else int(seeds[index]),
         success=True if success is None else bool(success[index]),
-        color=color if color is None or color.dtype == np.uint8 else color.astype(np.uint8),
+        color=color,
         extras=values,
     )

@@ -57,3 +57,15 @@ def test_a_damaged_chunk_behind_the_last_episode_does_not_hinder_a_repair(halves
     report = check_dataset(halves)
     assert "ends-before-data" in {finding.code for finding in report.findings}
     assert repair(report, tmp_path / "mended.zarr").episodes == 3
+
+
+def test_colors_that_are_no_bytes_are_left_out_of_a_repair_which_says_so(halves, tmp_path):
+    colors = _array(halves, "data/color")[:]
+    shutil.rmtree(halves / "data/color")
+    group = zarr.open_group(str(halves), mode="r+")
+    group.create_array("data/color", data=(colors / 255).astype("f4"), chunks=(144, 24, 3))
+    mended = repair(check_dataset(halves), tmp_path / "mended.zarr")
+    assert mended.actions == [
+        "data/color left out: float32 (144, 24, 3), not uint8 of shape (N, 24, 3)"
+    ]
+    assert not open_dataset(mended.path).has_color

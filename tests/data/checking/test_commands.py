@@ -69,6 +69,12 @@ def test_fix_writes_what_is_sound_and_says_what_it_did(smooth, tmp_path, capsys)
     assert "episode 1 left out" in capsys.readouterr().out
 
 
+def test_a_repair_that_is_refused_hides_no_finding(smooth, tmp_path, capsys):
+    _nan(smooth)
+    assert main(["data", "check", str(smooth), "fix=true", f"out={smooth}"]) == 2
+    assert "1 errors, 0 warnings" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

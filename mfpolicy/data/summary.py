@@ -141,12 +141,14 @@ def _ranges(
 ) -> dict[str, list[float | None] | int]:
     """Extremes, mean and deviation of each channel; of points and colors, of each axis.
 
-    NaN and infinity are counted and left out.
+    NaN and infinity are counted and left out. Sums are taken of what exceeds each channel's first
+    finite value: the squares of stamps would leave no digit for their deviation.
     """
     stored = dataset.stored(name)
     channels = _channels(stored)
     low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
     count, total, squares = np.zeros(channels), np.zeros(channels), np.zeros(channels)
+    origin = np.full(channels, np.nan)
     odd = 0
     for values in _blocks(dataset, name, report):
         flat = values.reshape(-1, channels).astype(np.float64)
@@ -155,13 +157,16 @@ def _ranges(
             odd += int((~finite).sum())
         low = np.minimum(low, np.where(finite, flat, np.inf).min(axis=0))
         high = np.maximum(high, np.where(finite, flat, -np.inf).max(axis=0))
-        clean = np.where(finite, flat, 0.0)
+        first = flat[finite.argmax(axis=0), np.arange(channels)]
+        origin = np.where(np.isnan(origin) & finite.any(axis=0), first, origin)
+        clean = np.where(finite, flat - origin, 0.0)
         count += finite.sum(axis=0)
         total += clean.sum(axis=0)
         squares += np.square(clean).sum(axis=0)
     seen = np.maximum(count, 1)
     mean = total / seen
     deviation = np.sqrt(np.maximum(squares / seen - mean**2, 0))
+    mean = mean + np.where(count > 0, origin, 0.0)
     described = {"min": low, "max": high, "mean": mean, "std": deviation}
     return {
         **{key: [float(v) if np.isfinite(v) else None for v in x] for key, x in described.items()},

@@ -37,8 +37,9 @@ class RobotParameters:
     Attributes:
         rate_hz: ticks per second; 0 takes the policy's trained rate, and no other is accepted.
         execution: how chunks are executed, see :mod:`mfpolicy.deployment.chunking`.
-        execute: actions of a chunk before the next decision; 0 takes all.
-        asynchronous: decide while the old chunk is executed (``receding_horizon``).
+        execute: actions of a chunk before the next decision; 0 takes all. Not for
+            ``temporal_ensembling``, which decides at every tick.
+        asynchronous: decide while the old chunk is executed (``receding_horizon`` alone).
         trajectory_points: K, targets that go out with each command.
         latency_compensation: drop the actions of a chunk that were due before it could be
             executed, counted from the stamp of the observation.
@@ -131,7 +132,9 @@ class RobotParameters:
             self._set(name, axis_numbers(name, getattr(self, name), len(self.axes), self.axes))
         self._check_limits()
         at_least_zero(rate_hz=self.rate_hz, execute=self.execute)
-        at_least_zero(metres_per_unit=self.metres_per_unit, future=self.future_tolerance_s)
+        at_least_zero(
+            metres_per_unit=self.metres_per_unit, future_tolerance_s=self.future_tolerance_s
+        )
         positive(min_points=self.min_points, trajectory_points=self.trajectory_points)
         times = [each.name for each in fields(self) if each.name.endswith("_s")]
         times.remove("future_tolerance_s")

@@ -62,9 +62,12 @@ class Rate:
 
     def hz(self, now_s: float) -> float:
         """Times a second, over the span that ends now."""
-        count = sum(1 for time_s in self._times_s if 0 <= now_s - time_s <= self._span_s)
-        return count / self._span_s
+        return len(self._within(now_s)) / self._span_s
 
-    def jitter_s(self) -> float:
-        """The standard deviation of the times between them; 0 before the third."""
-        return float(np.std(np.diff(self._times_s))) if len(self._times_s) > 2 else 0.0
+    def jitter_s(self, now_s: float) -> float:
+        """The standard deviation of the times between them, over the same span; 0 below three."""
+        times_s = self._within(now_s)
+        return float(np.std(np.diff(times_s))) if len(times_s) > 2 else 0.0
+
+    def _within(self, now_s: float) -> list[float]:
+        return [time_s for time_s in self._times_s if 0 <= now_s - time_s <= self._span_s]

@@ -60,7 +60,7 @@ def describe(
         "cloud_rate_hz": f"{meters.cloud.hz(now_s):.1f}",
         "joints_rate_hz": f"{meters.joints.hz(now_s):.1f}",
         "tick_rate_hz": f"{meters.ticks.hz(now_s):.1f} of {controller.rate_hz:g}",
-        "tick_jitter_ms": f"{meters.ticks.jitter_s() * 1e3:.2f}",
+        "tick_jitter_ms": f"{meters.ticks.jitter_s(now_s) * 1e3:.2f}",
         "inputs": ", ".join(
             f"{name}: {each.problem(now_s) or 'fresh'}" for name, each in guard.inputs.items()
         ),

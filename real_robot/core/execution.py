@@ -16,6 +16,11 @@ from real_robot.core.deciding import Decider
 from real_robot.parameters import RobotParameters
 
 _REMEMBERED = 10_000  # commands whose time is kept; more than any chunk has actions
+_ALL_HERE = {"receding_horizon", "real_time_chunking", "temporal_ensembling"}
+_READERS = {
+    "execute": {"receding_horizon", "real_time_chunking"},
+    "asynchronous": {"receding_horizon"},
+}
 
 
 class Execution:
@@ -121,6 +126,7 @@ def build_executor(parameters: RobotParameters, n_action_steps: int) -> chunking
         ConfigError: it is unknown, does not fit the chunks, or needs to look into the policy.
     """
     name, execute = parameters.execution, parameters.execute or None
+    _refuse_unread(parameters)
     if name == "receding_horizon":
         executor = chunking.build(name, execute=execute, asynchronous=parameters.asynchronous)
     elif name == "real_time_chunking":  # its mixing alone: chunks come from one candidate each
@@ -137,3 +143,14 @@ def build_executor(parameters: RobotParameters, n_action_steps: int) -> chunking
         )
     executor.check(n_action_steps)
     return executor
+
+
+def _refuse_unread(parameters: RobotParameters) -> None:
+    """Raises ConfigError for an option that the execution would pass over in silence."""
+    for option, readers in _READERS.items():
+        if getattr(parameters, option) and parameters.execution in _ALL_HERE - readers:
+            raise ConfigError(
+                f"{option} must be left out with {parameters.execution}, which does not read it",
+                received=getattr(parameters, option),
+                remedy=f"leave it out, or use {' or '.join(sorted(readers))}",
+            )

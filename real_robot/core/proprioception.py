@@ -48,7 +48,8 @@ class Proprioception:
         needed = dict.fromkeys([*self._elements, *commanded])
         self._needed = [name for name in needed if not name.startswith("tool/")]
         self._joints = {name.partition("/")[2] for name in self._needed}
-        self._rates = {} if self._is_tool else {f"velocity/{name}" for name in self._axes}
+        rates = () if self._is_tool else self._axes
+        self._rates = {f"velocity/{name}" for name in rates}
         self.forget()
 
     def forget(self) -> None:
@@ -83,15 +84,19 @@ class Proprioception:
             raise ObservationError(
                 f"every number of a joint must be finite, at most {_LARGEST:g}", received=wanted
             )
+        for name in self._rates - set(self._needed):
+            if name.replace("velocity", "position", 1) in found:
+                self._values.pop(name, None)  # said before, of a motion that may be over
         self._values |= wanted | {
             name: found[name] for name in self._rates if abs(found.get(name, np.nan)) <= _LARGEST
         }
         self._stamps |= dict.fromkeys(wanted, (stamp_s, received_s))
-        if len(self._stamps) < len(self._needed):
+        if any(name not in self._stamps for name in self._needed):
             return None
-        self._remember(stamp_s)
-        stamps, receipts = zip(*self._stamps.values(), strict=True) if self._stamps else ((), ())
-        return (min(stamps), min(receipts)) if stamps else (stamp_s, received_s)
+        self._remember()
+        times = [self._stamps[name] for name in self._needed]
+        stamps, receipts = zip(*times, strict=True) if times else ([stamp_s], [received_s])
+        return min(stamps), min(receipts)
 
     def tool(self, position: Any, stamp_s: float) -> None:
         """Takes the tool's measured position (3,), world frame, metres.
@@ -105,16 +110,16 @@ class Proprioception:
                 f"the tool's position must be three finite numbers, at most {_LARGEST:g}",
                 received=numbers.tolist()[:6],
             )
-        self._values |= {
-            f"tool/{axis}": float(n) for axis, n in zip(TOOL_AXES, numbers, strict=True)
-        }
+        said = {f"tool/{axis}": float(n) for axis, n in zip(TOOL_AXES, numbers, strict=True)}
+        self._values |= said
+        self._stamps |= dict.fromkeys(said, (stamp_s, stamp_s))
         self._tools.append((stamp_s, numbers))
-        self._remember(stamp_s)
+        self._remember()
 
     def measured(self) -> tuple[Vector, Vector] | None:
         """Position and velocity (D,) of the commanded axes; None while they are not known.
 
-        A velocity that the robot does not say is 0 for a joint, and the tool's is that between
+        A velocity that does not come with a joint's position is 0, and the tool's is that between
         its last two positions.
         """
         if not self._is_tool:
@@ -133,9 +138,11 @@ class Proprioception:
         """The state (S,) nearest in time to a stamp; None while one is not known."""
         if not self._states:
             return None
-        nearest = min(self._states, key=lambda entry: abs(entry[0] - stamp_s))
+        newest_first = reversed(self._states)  # of one stamp, the last has the newer numbers
+        nearest = min(newest_first, key=lambda entry: abs(entry[0] - stamp_s))
         return nearest[1].astype(np.float32)
 
-    def _remember(self, stamp_s: float) -> None:
-        if all(name in self._values for name in self._elements):
-            self._states.append((stamp_s, np.array([self._values[n] for n in self._elements])))
+    def _remember(self) -> None:
+        if all(name in self._stamps for name in self._elements):
+            oldest_s = min(self._stamps[name][0] for name in self._elements)
+            self._states.append((oldest_s, np.array([self._values[n] for n in self._elements])))

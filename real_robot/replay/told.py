@@ -12,6 +12,8 @@ from real_robot.node_settings import NodeSettings
 from real_robot.parameter_file import read_values, unwrapped
 from real_robot.parameters import RobotParameters
 
+_OF_EVERY_NODE = "use_sim_time"
+
 
 def load_node_file(path: str | os.PathLike[str]) -> tuple[RobotParameters, NodeSettings]:
     """Parameters and settings of a file as the node takes it.
@@ -20,7 +22,8 @@ def load_node_file(path: str | os.PathLike[str]) -> tuple[RobotParameters, NodeS
         ConfigError: the file is missing or no YAML, a key is unknown, a value is missing or does
             not fit, or parameters and settings do not go together.
     """
-    values = unwrapped(read_values(path))
+    values = dict(unwrapped(read_values(path)))
+    values.pop(_OF_EVERY_NODE, None)  # a replay's time is the bag's
     told: list[Any] = []
     known: set[str] = set()
     for cls in (RobotParameters, NodeSettings):

@@ -282,6 +282,9 @@ def test_a_trained_policy_previews_in_a_dry_run():
         ({"execution": "warm_start"}, {}, "on a robot"),
         ({"execution": "recedin_horizon"}, {}, "did you mean"),
         ({"execute": 9}, {}, "at most the length"),
+        ({"execution": "temporal_ensembling", "execute": 2}, {}, "execute must be left out"),
+        ({"execution": "temporal_ensembling", "asynchronous": True}, {}, "must be left out"),
+        ({"execution": "real_time_chunking", "asynchronous": True}, {}, "use receding_horizon"),
     ],
 )
 def test_robots_and_policies_that_do_not_go_together_are_refused(changes, facts, rule):

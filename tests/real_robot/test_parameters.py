@@ -47,6 +47,7 @@ def test_yaml_of_our_own_and_of_ros_say_the_same(wrap, tmp_path):
         ({"gripper_column": 0}, "gripper_lower must be below"),
         ({"gripper_column": -2}, "gripper_column"),
         ({"cloud_timeout_s": 0.0}, "cloud_timeout_s must be above 0"),
+        ({"future_tolerance_s": -0.1}, "future_tolerance_s must be 0 or more"),
         ({"policy_timeout_s": float("inf")}, "policy_timeout_s"),
         ({"min_points": 0}, "min_points"),
         ({"dry_run": "no"}, "dry_run must be true or false"),

@@ -83,7 +83,7 @@ def written(path: Path) -> list:
 def test_commands_are_those_of_the_policy_at_its_rate(kind, bag, tmp_path):
     name = "recording.bag" if kind == "ros1" else "recording"
     source = bag if kind == "mcap" else record(tmp_path / name, kind)
-    found = run(source, tmp_path, trajectory_points=2)
+    found = run(source, tmp_path, trajectory_points=2, use_sim_time=True)
     commands = written(tmp_path / "out")
     assert found.ticks == 19  # of 0.1 s, within 1.98 s
     assert found.kinds == {"move": len(commands)} == {"move": 19}

@@ -123,7 +123,7 @@ def _blosc_fault(stream: BinaryIO, size: int, exact: int | None, allowed: int) -
 
 
 def _zstd_bytes(stream: BinaryIO, size: int) -> int:
-    """An upper bound of what the Zstandard frames in ``stream`` decode to.
+    """An estimate, at most one block too small, of what Zstandard frames in ``stream`` decode to.
 
     A frame may leave its size out; then each of its blocks decodes to at most 128 KiB, and all but
     the last to as much. What is no frame counts nothing: the decoder refuses it.

@@ -67,8 +67,6 @@ def committed_counts(root: Path, attributes: dict[str, Any]) -> tuple[int, int]:
                 received=plain(counts),
                 remedy=_AGAIN,
             )
-    if not isinstance(attributes.get("journal", {}), dict):
-        raise DataError(f"the journal of {root} must be a JSON object", remedy=_AGAIN)
     return counts  # pyright: ignore[reportReturnType]
 
 

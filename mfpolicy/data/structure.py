@@ -50,6 +50,8 @@ def read_structure(root: Path) -> Structure:
     zarr_format, attributes = read_root(root)
     ours = attributes.get("schema") == SCHEMA_NAME
     episodes, steps = committed_counts(root, attributes) if ours else (None, None)
+    if ours and not isinstance(attributes.get("journal", {}), dict):
+        raise DataError(f"the journal of {root} must be a JSON object", remedy=_AGAIN)
     if episodes == 0:
         empty = {name: np.zeros(0, dtype) for name, dtype in META_DTYPES.items()}
         spec = read_spec(root, attributes, attributes)

@@ -37,7 +37,9 @@ class Timing(Check):
     def wants(self, array: str) -> bool:
         """Stamps: one number a step."""
         self._row, self._last = -1, 0
-        self._median, self._intervals = None, []
+        self._median: float | None = None
+        self._intervals: list[float] = []
+        self._measured = 0
         stored = self.survey.arrays[array].array
         return bool(_NAME.match(array)) and stored.size == stored.shape[0]
 
@@ -60,9 +62,9 @@ class Timing(Check):
                 steps=len(back),
             )  # fmt: skip
         forth = interval[interval > 0]
-        if self._median is None or len(self._intervals) < _ENOUGH:
-            self._intervals.extend(forth[: _ENOUGH - len(self._intervals)].tolist())
-            self._median = float(np.median(self._intervals)) if self._intervals else None
+        self._intervals.extend(forth[: _ENOUGH - len(self._intervals)].tolist())
+        if len(self._intervals) >= min(2 * self._measured, _ENOUGH):  # not of all for each block
+            self._measure()
         if self._median is None:
             return
         gaps = np.flatnonzero(interval > self.limits.max_gap_factor * self._median)
@@ -73,8 +75,15 @@ class Timing(Check):
                 steps=len(gaps),
             )  # fmt: skip
 
+    def _measure(self) -> None:
+        """Takes the median of the intervals, if there are more than the last time."""
+        if len(self._intervals) > self._measured:
+            self._median = float(np.median(self._intervals))
+            self._measured = len(self._intervals)
+
     def finish_array(self, array: str) -> None:
         """Compares the median interval with the control rate."""
+        self._measure()
         rate, name = self.survey.control_rate_hz, _NAME.match(array)
         if rate is None or self._median is None or name is None:
             return

@@ -148,6 +148,16 @@ def test_points_that_no_unit_explains_are_outside_though_the_origin_is_in_the_bo
     assert _codes(smooth) == {"cloud-outside-crop"}
 
 
+def test_a_journal_that_cannot_be_is_told_once(smooth):
+    file = smooth / "zarr.json"
+    content = json.loads(file.read_text())
+    content["attributes"]["journal"] = [1]
+    file.write_text(json.dumps(content))
+    assert [finding.code for finding in check_dataset(smooth).findings] == ["notes-wrong"]
+    with pytest.raises(DataError, match="journal"):
+        open_dataset(smooth)
+
+
 def test_a_repair_is_never_in_place(smooth, tmp_path):
     report = check_dataset(smooth)
     for out in (smooth, smooth / "inside.zarr", tmp_path):

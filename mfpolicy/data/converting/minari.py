@@ -58,12 +58,13 @@ class MinariSource(Source):
             self._file.close()
             raise
         how = "states as recorded" if self._has_states else "replayed from the recorded start"
+        success = "as recorded; assumed where it is not" if self._has_states else "of the replay"
         note = f"mean of {self._repeat} recorded ones"
         self.spec = replay_spec(
             task,
             self._env,
             f"minari {path.name} sha256:{self.sha256}",
-            provenance("minari", path, self.sha256, clouds=how, actions=note),
+            provenance("minari", path, self.sha256, clouds=how, actions=note, success=success),
         )
 
     @classmethod
@@ -147,22 +148,34 @@ class MinariSource(Source):
                 for step in range(0, length, self._repeat)]  # fmt: skip
 
     def _successes(self, name: str, length: int) -> list[bool]:
-        """The recorded flag after each action; all true where none is recorded."""
+        """The recorded flag after each action; all true where none is recorded.
+
+        Raises:
+            DataError: there are flags, but not one for each action.
+        """
         if self._file.has(f"{name}/infos/success"):
             flags = [bool(flag) for flag in self._file.read(f"{name}/infos/success").ravel()]
         else:
-            flags = [_flag(text) for text in self._file.texts(f"{name}/infos")]
-        flags = flags[1:] if len(flags) == length + 1 else flags  # the first is of the reset
-        return flags if len(flags) == length else [True] * length
+            said = [_flag(text) for text in self._file.texts(f"{name}/infos")]
+            flags = [bool(flag) for flag in said]
+            if all(flag is None for flag in said):
+                return [True] * length
+        if len(flags) not in (length, length + 1):
+            raise DataError(
+                f"'{name}/infos' must say success after each of {length} actions",
+                received=len(flags),
+                remedy="restore the file from a copy",
+            )
+        return flags[-length:]  # the first of one more is of the reset
 
 
-def _flag(text: str) -> bool:
-    """Whether the notes of a step, as JSON, say success."""
+def _flag(text: str) -> bool | None:
+    """Whether the notes of a step, as JSON, say success; None where they do not mention it."""
     try:
         found: Any = json.loads(text)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and bool(found.get("success"))
+        return None
+    return bool(found["success"]) if isinstance(found, dict) and "success" in found else None
 
 
 def _main_file(path: Path) -> Path | None:

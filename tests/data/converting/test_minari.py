@@ -12,6 +12,8 @@ from envs.suites import suite_of
 from mfpolicy.cli import main
 from mfpolicy.data import open_dataset
 from mfpolicy.data.converting import Target, convert
+from mfpolicy.data.converting.hdf5 import Hdf5File
+from mfpolicy.data.converting.minari import MinariSource
 from mfpolicy.errors import ConfigError, DataError
 
 STEPS = 20
@@ -68,6 +70,31 @@ def test_every_stored_state_is_rendered_as_it_was(recorded, tmp_path, capsys):
     assert len(episode) == STEPS // 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "count", "wanted"),
+    [("array", 4, [0, 1, 0, 1]), ("array", 5, [1, 0, 1, 0]), ("array", 3, None),
+     ("text", 5, [1, 0, 1, 0]), ("text", 0, [1] * 4), ("text of x", 5, [1] * 4), ("text", 6, None)],
+)  # fmt: skip
+def test_flags_are_one_for_each_action_or_none(kind, count, wanted, tmp_path):
+    flags = [number % 2 == 1 for number in range(count)]
+    with h5py.File(tmp_path / "main_data.hdf5", "w") as file:
+        if kind != "array":
+            name = "x" if kind == "text of x" else "success"
+            texts = [json.dumps({name: flag}) for flag in flags]
+            file.create_dataset("episode_0/infos", data=texts, dtype=h5py.string_dtype(),
+                                shape=(count,))  # fmt: skip
+        else:
+            file["episode_0/infos/success"] = flags
+    source = MinariSource.__new__(MinariSource)  # reading flags needs no simulation
+    source._file = Hdf5File(tmp_path / "main_data.hdf5")
+    if wanted is None:
+        with pytest.raises(DataError, match=f"success after each of 4 actions.*{count}"):
+            source._successes("episode_0", 4)
+    else:
+        assert source._successes("episode_0", 4) == wanted
+    source._file.close()
+
+
 @pytest.mark.render
 def test_a_stored_start_is_replayed(recorded, tmp_path):
     source = _write(tmp_path / "door", recorded, states=False)
@@ -78,7 +105,9 @@ def test_a_stored_start_is_replayed(recorded, tmp_path):
     )  # fmt: skip
     report = convert(source, tmp_path / "o.zarr", target, keep="all")
     assert (report.format, report.kept, report.steps) == ("minari", 2, STEPS)
-    found = open_dataset(tmp_path / "o.zarr").episode(0)
+    dataset = open_dataset(tmp_path / "o.zarr")
+    assert dataset.spec.extra["converted"]["success"] == "of the replay"
+    found = dataset.episode(0)
     # The expert acts at 50 Hz, so the replay is the recording.
     there = recorded["states"][10]["qpos"][4:28].astype(np.float32)
     np.testing.assert_allclose(found.agent_pos[5], there, atol=1e-5)

@@ -30,6 +30,8 @@ class Cause(StrEnum):
     BAD_JOINTS = "bad_joints"
     BAD_TOOL = "bad_tool"
     WRONG_FRAME = "wrong_frame"
+    NO_CAMERA_INFO = "no_camera_info"
+    UNPAIRED_DEPTH = "unpaired_depth"
     TOO_FEW_POINTS = "too_few_points"
     POLICY_ERROR = "policy_error"
     POLICY_OVERRUN = "policy_overrun"

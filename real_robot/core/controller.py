@@ -21,6 +21,8 @@ from real_robot.parameters import ANY_FRAME, RobotParameters
 from real_robot.safety import Guard, Reply
 
 _SAME_RATE = 0.01
+_Unread = tuple[CloudView | DepthView, NDArray[np.float64] | None, float, float]
+"""A view, the pose of its camera, its stamp and its receipt."""
 
 
 class Controller:
@@ -35,7 +37,7 @@ class Controller:
         decider: computes the policy's decisions.
 
     Attributes:
-        rate_hz: of ticks. guard: arms, stops, counts. perception: holds the camera's pose.
+        rate_hz: of ticks. guard: arms, stops, counts.
         decision_times_s: of the last decisions.
 
     Raises:
@@ -51,7 +53,7 @@ class Controller:
                 received=parameters.state_elements,
             )
         self.guard = Guard(parameters, period_s=1 / self.rate_hz)
-        self.perception = Perception(facts, parameters)
+        self._perception = Perception(facts, parameters)
         self._actions = ActionMap(parameters, facts.action_dim)
         self._proprioception = Proprioception(parameters)
         self._execution = Execution(parameters, decider, n_action_steps=facts.n_action_steps)
@@ -67,9 +69,20 @@ class Controller:
 
     # Inputs.
 
-    def on_cloud(self, message: Any, *, frame_id: str, stamp_s: float, now_s: float) -> None:
-        """Takes a PointCloud2; the newest one is read at the next tick."""
-        self._on_view(CloudView(message), frame_id, stamp_s, now_s)
+    def on_cloud(
+        self,
+        message: Any,
+        *,
+        frame_id: str,
+        stamp_s: float,
+        now_s: float,
+        T_world_cam: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Takes a PointCloud2; the newest one is read at the next tick.
+
+        ``T_world_cam`` (4, 4) is the pose of its camera; None takes that of the parameters.
+        """
+        self._on_view(CloudView(message), frame_id, stamp_s, now_s, T_world_cam)
 
     def on_depth(
         self,
@@ -80,9 +93,13 @@ class Controller:
         stamp_s: float,
         now_s: float,
         color: Any = None,
+        T_world_cam: NDArray[np.float64] | None = None,
     ) -> None:
-        """Takes a depth Image, its CameraInfo, and a color Image aligned with it, or None."""
-        self._on_view(DepthView(image, info, color), frame_id, stamp_s, now_s)
+        """Takes a depth Image, its CameraInfo, and a color Image aligned with it, or None.
+
+        ``T_world_cam`` is that of `on_cloud`.
+        """
+        self._on_view(DepthView(image, info, color), frame_id, stamp_s, now_s, T_world_cam)
 
     def on_joints(self, message: Any, *, stamp_s: float, now_s: float) -> None:
         """Takes a JointState; it may hold some of the joints."""
@@ -173,21 +190,26 @@ class Controller:
         return command
 
     def _on_view(
-        self, view: CloudView | DepthView, frame_id: str, stamp_s: float, now_s: float
+        self,
+        view: CloudView | DepthView,
+        frame_id: str,
+        stamp_s: float,
+        now_s: float,
+        T_world_cam: NDArray[np.float64] | None,
     ) -> None:
         wanted = self.parameters.cloud_frame
         if wanted not in (ANY_FRAME, frame_id):
             self.guard.refusals.add(Cause.WRONG_FRAME, f"{frame_id[:80]!r}, not {wanted!r}")
             return
-        self._unread = view, stamp_s, now_s
+        self._unread = view, T_world_cam, stamp_s, now_s
 
     def _look(self) -> None:
         """Reads the newest view; one that cannot be used leaves the one before in its place."""
         if self._unread is None:
             return
-        (view, stamp_s, received_s), self._unread = self._unread, None
+        (view, T_world_cam, stamp_s, received_s), self._unread = self._unread, None
         try:
-            points = self.perception.seen(view)
+            points = self._perception.seen(view, T_world_cam)
         except (ObservationError, AttributeError, TypeError, ValueError, OverflowError) as error:
             self.guard.refusals.add(Cause.BAD_CLOUD, str(error))
             return
@@ -205,7 +227,7 @@ class Controller:
         if state is None or self._points is None:
             return
         if not self._is_sampled:
-            self._points, self._is_sampled = self.perception.sampled(self._points), True
+            self._points, self._is_sampled = self._perception.sampled(self._points), True
         self._history.add(self._points, state, stamp_s=self._points_stamp_s, tick=self._ticks)
 
     def _measure(self) -> None:
@@ -220,7 +242,7 @@ class Controller:
 
     def _forget(self) -> None:
         """Nothing has been observed."""
-        self._unread: tuple[CloudView | DepthView, float, float] | None = None
+        self._unread: _Unread | None = None
         self._points: NDArray[np.float32] | None = None
         self._points_stamp_s, self._is_sampled = float("nan"), False
         self._proprioception.forget()

@@ -40,28 +40,32 @@ class Perception:
     Args:
         facts: of the policy.
         parameters: where the camera stands.
-
-    Attributes:
-        T_world_cam: (4, 4), the camera's frame to the world's; may be set anew.
     """
 
     def __init__(self, facts: PolicyFacts, parameters: RobotParameters) -> None:
         self._facts = facts
         self._has_color = facts.point_dim == XYZRGB
         self._metres_per_unit = parameters.metres_per_unit or None
-        self.T_world_cam = pose_matrix(
+        self._T_world_cam = pose_matrix(
             parameters.camera_position, parameters.camera_orientation_xyzw
         )
 
-    def seen(self, view: CloudView | DepthView) -> NDArray[np.float32]:
+    def seen(
+        self, view: CloudView | DepthView, T_world_cam: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float32]:
         """The points (M, C) inside the policy's box, world frame, metres; M may be 0.
+
+        Args:
+            view: of the camera.
+            T_world_cam: (4, 4), the camera's frame to the world's; None takes the parameters'.
 
         Raises:
             ObservationError: the message is damaged, or lacks the colors that the policy sees.
         """
+        pose = self._T_world_cam if T_world_cam is None else T_world_cam
         points, colors = self._read(view)
         with np.errstate(over="ignore", invalid="ignore"):
-            world = to_world(points.astype(np.float32), self.T_world_cam)
+            world = to_world(points.astype(np.float32), pose)
             kept = crop(world, self._facts.crop_min, self._facts.crop_max)  # NaN is outside
         if not self._has_color:
             return world[kept]

@@ -8,9 +8,9 @@ from mfpolicy.data.converting.ros.bag import Bag
 from mfpolicy.errors import ConfigError, DataError
 from real_robot.causes import Cause
 from real_robot.core import Controller
+from real_robot.core.pairing import DepthPairs
+from real_robot.core.perception import DepthView
 from real_robot.node_settings import NodeSettings
-
-_SAME_PICTURE_S = 0.02
 
 
 class Inputs:
@@ -34,9 +34,7 @@ class Inputs:
                 remedy="give camera_position and camera_orientation_xyzw, and use_tf: false",
             )
         self._bag, self._settings, self._controller = bag, settings, controller
-        self._info: Any = None
-        self._color: Any = None
-        self._color_stamp_s = float("nan")
+        self._pairs = DepthPairs(controller.guard.refusals, has_color=bool(settings.color_topic))
         wanted = {
             settings.cloud_topic: ("sensor_msgs/msg/PointCloud2", self._on_cloud),
             settings.depth_topic: ("sensor_msgs/msg/Image", self._on_depth),
@@ -72,23 +70,25 @@ class Inputs:
         self._controller.on_cloud(message, frame_id=frame_id, stamp_s=stamp_s, now_s=now_s)
 
     def _on_depth(self, message: Any, stamp_s: float, now_s: float) -> None:
-        is_alone = not abs(self._color_stamp_s - stamp_s) <= _SAME_PICTURE_S
-        if self._info is None or (self._settings.color_topic and is_alone):
-            return
-        self._controller.on_depth(
-            message,
-            self._info,
-            color=self._color,
-            frame_id=message.header.frame_id,
-            stamp_s=stamp_s,
-            now_s=now_s,
-        )
+        self._on_view(self._pairs.depth(message, stamp_s=stamp_s), now_s)
 
     def _on_info(self, message: Any, stamp_s: float, now_s: float) -> None:
-        self._info = message
+        self._pairs.info(message)
 
     def _on_color(self, message: Any, stamp_s: float, now_s: float) -> None:
-        self._color, self._color_stamp_s = message, stamp_s
+        self._on_view(self._pairs.color(message, stamp_s=stamp_s), now_s)
+
+    def _on_view(self, found: tuple[DepthView, float] | None, now_s: float) -> None:
+        if found is not None:
+            view, stamp_s = found
+            self._controller.on_depth(
+                view.image,
+                view.info,
+                color=view.color,
+                frame_id=view.image.header.frame_id,
+                stamp_s=stamp_s,
+                now_s=now_s,
+            )
 
     def _on_joints(self, message: Any, stamp_s: float, now_s: float) -> None:
         self._controller.on_joints(message, stamp_s=stamp_s, now_s=now_s)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +16,11 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from mfpolicy.errors import BackendError
 from real_robot.core import Controller
-from real_robot.core.perception import pose_matrix
+from real_robot.core.pairing import DepthPairs
+from real_robot.core.perception import DepthView, pose_matrix
 from real_robot.node_settings import NodeSettings
 from real_robot.rates import Rate
 from real_robot.ros2.messages import seconds
-
-_SAME_PICTURE_S = 0.02
 
 
 class Camera:
@@ -48,9 +48,7 @@ class Camera:
         self._node, self._controller, self._rate, self._now_s = node, controller, rate, now_s
         self._world = settings.world_frame
         self._buffer = _tf_buffer(node) if settings.use_tf else None
-        self._info: Any = None
-        self._color: Any = None
-        self._has_color = bool(settings.color_topic)
+        self._pairs = DepthPairs(controller.guard.refusals, has_color=bool(settings.color_topic))
         reliable = settings.cloud_reliability == "reliable"
         profile = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
@@ -60,7 +58,7 @@ class Camera:
         wanted = [
             (PointCloud2, settings.cloud_topic, self._on_cloud),
             (Image, settings.depth_topic, self._on_depth),
-            (CameraInfo, settings.camera_info_topic, self._on_info),
+            (CameraInfo, settings.camera_info_topic, self._pairs.info),
             (Image, settings.color_topic, self._on_color),
         ]
         self._subscriptions = [
@@ -73,50 +71,41 @@ class Camera:
         """Ends the subscriptions."""
         for each in self._subscriptions:
             self._node.destroy_subscription(each)
+        if self._buffer is not None:
+            self._buffer.listener.unregister()
 
     def _on_cloud(self, message: PointCloud2) -> None:
-        if self._placed(message.header):
-            self._controller.on_cloud(message, **self._times(message.header))
+        self._rate.came(self._now_s())
+        stamp_s = seconds(message.header.stamp)
+        self._hand(functools.partial(self._controller.on_cloud, message), message.header, stamp_s)
 
     def _on_depth(self, message: Image) -> None:
-        if self._info is None or (self._has_color and not self._matches(message.header)):
-            self._rate.came(self._now_s())
-            return
-        if self._placed(message.header):
-            times = self._times(message.header)
-            self._controller.on_depth(message, self._info, color=self._color, **times)
-
-    def _on_info(self, message: CameraInfo) -> None:
-        self._info = message
+        self._rate.came(self._now_s())
+        self._on_view(self._pairs.depth(message, stamp_s=seconds(message.header.stamp)))
 
     def _on_color(self, message: Image) -> None:
-        self._color = message
+        self._on_view(self._pairs.color(message, stamp_s=seconds(message.header.stamp)))
 
-    def _matches(self, header: Any) -> bool:
-        """Whether the last color image was taken with a depth image."""
-        if self._color is None:
-            return False
-        apart_s = seconds(self._color.header.stamp) - seconds(header.stamp)
-        return abs(apart_s) <= _SAME_PICTURE_S
-
-    def _times(self, header: Any) -> dict[str, Any]:
-        now_s = self._now_s()
-        self._rate.came(now_s)
-        return {"frame_id": header.frame_id, "stamp_s": seconds(header.stamp), "now_s": now_s}
-
-    def _placed(self, header: Any) -> bool:
-        """Whether the camera's place is known; takes it from tf, where it is to come from there."""
-        if self._buffer is None:
-            return True
-        matrix = _looked_up(self._buffer, self._world, header)
-        if matrix is None:
-            self._node.get_logger().warning(
-                f"tf knows no way from {header.frame_id!r} to {self._world!r}",
-                throttle_duration_sec=5.0,
+    def _on_view(self, found: tuple[DepthView, float] | None) -> None:
+        if found is not None:
+            view, stamp_s = found
+            take = functools.partial(
+                self._controller.on_depth, view.image, view.info, color=view.color
             )
-            return False
-        self._controller.perception.T_world_cam = matrix
-        return True
+            self._hand(take, view.image.header, stamp_s)
+
+    def _hand(self, take: Callable[..., None], header: Any, stamp_s: float) -> None:
+        """Hands on what was seen, with its camera's pose, where that is to come from tf."""
+        matrix = None
+        if self._buffer is not None:
+            matrix = _looked_up(self._buffer, self._world, header)
+            if matrix is None:
+                self._node.get_logger().warning(
+                    f"tf knows no way from {header.frame_id!r} to {self._world!r}",
+                    throttle_duration_sec=5.0,
+                )
+                return
+        take(frame_id=header.frame_id, stamp_s=stamp_s, now_s=self._now_s(), T_world_cam=matrix)
 
 
 def _tf_buffer(node: Node) -> Any:

@@ -213,6 +213,22 @@ def test_depth_images_give_the_points_of_their_pixels():
     assert [corner in points.tolist() for corner in corners] == [False, True, True, True]
 
 
+def test_a_pose_goes_with_its_cloud_and_a_refused_one_moves_no_other():
+    arm = Arm()
+    arm.joints()
+    near, far = np.eye(4), np.eye(4)
+    near[2, 3], far[:, 3] = -0.25, [9, 9, 9, 1]
+    told = {"stamp_s": arm.now_s, "now_s": arm.now_s}
+    arm.controller.on_cloud(wall(), frame_id="camera", T_world_cam=near, **told)
+    arm.controller.on_cloud(wall(), frame_id="other", T_world_cam=far, **told)
+    assert arm.controller.arm(arm.now_s).ok
+    arm.now_s += PERIOD_S
+    arm.joints()
+    arm.controller.tick(arm.now_s)
+    assert (arm.seen[0]["point_cloud"][..., 2] == 0.75).all()
+    assert arm.counts == {"wrong_frame": 1}
+
+
 def test_a_policy_that_hangs_is_noticed_and_taken_back_when_it_answers():
     go = threading.Event()
 

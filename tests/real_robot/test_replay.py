@@ -105,6 +105,23 @@ def test_a_camera_that_stalls_is_answered_by_one_hold(tmp_path):
     np.testing.assert_allclose(commands[-1][2].points[0].positions, [0.1, 0.2])
 
 
+def test_depth_images_are_read_whichever_of_the_two_images_comes_first(tmp_path):
+    source = BagWriter(tmp_path / "recording", "mcap")
+    depth, color = np.full((6, 8), 900, np.uint16), np.zeros((6, 8, 3), np.uint8)
+    for step in range(40):
+        time_s = 100 + step / 40
+        source.joints("/joint_states", time_s, [0.0, 0.0, 0.0])
+        source.camera_info("/info", time_s)
+        images = [("/depth", depth, "16UC1"), ("/color", color, "rgb8")]
+        for topic, pixels, encoding in images if step < 20 else images[::-1]:
+            source.image(topic, time_s, pixels, encoding)
+    source.close()
+    topics = {"depth_topic": "/depth", "camera_info_topic": "/info", "color_topic": "/color"}
+    found = run(tmp_path / "recording", tmp_path, cloud_topic="", **topics)
+    assert found.kinds["move"] == found.ticks > 5
+    assert found.refusals == {}
+
+
 def test_commands_that_lead_away_from_the_recording_are_refused_as_jumps(bag, tmp_path):
     found = run(bag, tmp_path, lambda _: np.full((1, 4, 2), 0.08), action_kind="joint_displacement")
     assert found.refusals["jump"] > 0

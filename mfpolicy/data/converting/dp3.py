@@ -21,8 +21,8 @@ from mfpolicy.data.converting.dp3_frame import (
     focal_length_px,
     to_world_frame,
 )
-from mfpolicy.data.converting.identity import zarr_identity
 from mfpolicy.data.episode import Episode
+from mfpolicy.data.fingerprint import fingerprint
 from mfpolicy.data.reader import Dataset, open_dataset
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import DataError
@@ -50,7 +50,7 @@ class Dp3Source(Source):
                 remedy="datasets of mfpolicy need no conversion",
             )
         self.count = self._dataset.episode_count
-        self.sha256 = zarr_identity(path)
+        self.sha256 = fingerprint(path)
         self._target = target
         there = self._dataset.spec
         self._points = target.points or there.points

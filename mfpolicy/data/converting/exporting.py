@@ -17,9 +17,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mfpolicy.data.apart import require_apart
 from mfpolicy.data.converting.convert import KEEP, ConvertReport
-from mfpolicy.data.converting.identity import zarr_identity
 from mfpolicy.data.episode import Episode
+from mfpolicy.data.fingerprint import fingerprint
 from mfpolicy.data.opening import disk_error
 from mfpolicy.data.reader import Dataset, open_dataset
 from mfpolicy.errors import ConfigError, DataError
@@ -101,8 +102,8 @@ def export(
 
     Raises:
         ConfigError: a name is unknown.
-        DataError: the source is damaged, no episode is to be written, something else lies at the
-            path, or the disk refuses.
+        DataError: the source is damaged, no episode is to be written, ``out`` lies in the source,
+            something else lies there, or the disk refuses.
 
     Example:
         >>> export("data/door.zarr", "adroit_door_expert.zarr", to="dp3")   # doctest: +SKIP
@@ -117,9 +118,10 @@ def export(
     order = Order(dataset, _points(dataset, points), store_extras)
     wanted = _wanted(dataset, keep)
     target = Path(out).expanduser().resolve()
+    require_apart([dataset.path], target)
     draft = target.with_name(f".{target.name}.unfinished")
     settings = {
-        "to": to, "source": dataset.path.name, "sha256": zarr_identity(dataset.path),
+        "to": to, "source": dataset.path.name, "sha256": fingerprint(dataset.path),
         "keep": keep, "points": order.points, "store_extras": store_extras,
     }  # fmt: skip
     try:
@@ -201,7 +203,7 @@ def _prepare(
     from mfpolicy.data.durable import remove_partial_files, write_durably
 
     file = draft / kind.note_file
-    if not draft.exists():
+    if not file.is_file():
         content = {"mfpolicy": {"settings": settings, **notes}}
         write_durably(file, json.dumps(content, indent=2, allow_nan=False).encode())
     there = read_notes(file).get("settings")

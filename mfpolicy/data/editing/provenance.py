@@ -1,34 +1,13 @@
-"""Where an edited dataset comes from: fingerprints of its sources, and notes that add up."""
+"""Where an edited dataset comes from: notes that add up."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mfpolicy.data.reader import Dataset
 
-_TAIL_BYTES = 16  # the last four of a chunk of ours are its checksum
 _PACKAGES = "packages"
-
-
-def fingerprint(root: Path) -> str:
-    """The sha256 of a dataset's metadata, and of the size and last bytes of its chunks.
-
-    A chunk of ours ends with a checksum of all its bytes, so another content shows, while only a
-    few bytes of each file are read.
-    """
-    found = hashlib.sha256()
-    for file in sorted(path for path in root.rglob("*") if path.is_file()):
-        found.update(f"{file.relative_to(root).as_posix()}\n".encode())
-        size = file.stat().st_size
-        found.update(f"{size}\n".encode())
-        with file.open("rb") as stream:
-            if file.name != "zarr.json":
-                stream.seek(max(0, size - _TAIL_BYTES))
-            found.update(stream.read())
-    return found.hexdigest()
 
 
 def source_notes(dataset: Dataset, sha256: str, episodes: Sequence[int]) -> dict[str, Any]:

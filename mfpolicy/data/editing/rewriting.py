@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.data.editing.provenance import edited_notes, fingerprint, source_notes
+from mfpolicy.data.apart import require_apart
+from mfpolicy.data.editing.provenance import edited_notes, source_notes
 from mfpolicy.data.episode import Episode
+from mfpolicy.data.fingerprint import fingerprint
 from mfpolicy.data.reader import Dataset, open_dataset
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.data.writer import DatasetWriter
@@ -96,7 +98,7 @@ def rewrite(
             received=plan.options,
             remedy="choose other episodes",
         )
-    _require_apart(plan.sources, Path(out))
+    require_apart([source.path for source in plan.sources], Path(out))
     prints = [fingerprint(source.path) for source in plan.sources]
     settings = _plain({"edit": plan.operation, "options": plan.options, "sources": prints})
     taken = [[e for s, e in plan.picks if s == index] for index in range(len(plan.sources))]
@@ -115,18 +117,6 @@ def rewrite(
                 progress(done + 1, len(plan.picks))
         seconds = time.monotonic() - started
         return EditReport(writer.path, writer.episode_count, writer.step_count, seconds)
-
-
-def _require_apart(sources: Sequence[Dataset], out: Path) -> None:
-    target = out.expanduser().resolve()
-    for source in sources:
-        folder = source.path.resolve()
-        if target.is_relative_to(folder) or folder.is_relative_to(target):
-            raise DataError(
-                "an edited dataset must lie apart from what it is made of",
-                received=f"{target} of {folder}",
-                remedy="write to another path",
-            )
 
 
 def _require_same_edit(writer: DatasetWriter, settings: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Datasets of ours become datasets of DP3, exactly and whole, and come back."""
 
 import dataclasses
+import errno
 
 import numpy as np
 import pytest
@@ -118,6 +119,40 @@ def test_an_interrupted_export_goes_on_and_is_the_same(tmp_path, write_dataset, 
     assert export(path, out, to="dp3").kept == 3  # left as it is
     with pytest.raises(DataError, match="path of its own"):
         export(write_dataset(5, 4, name="b.zarr"), out, to="dp3")
+
+
+def test_an_export_whose_first_write_failed_goes_on(tmp_path, write_dataset, monkeypatch):
+    def full(file, content):
+        file.parent.mkdir(parents=True)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, out = write_dataset(5), tmp_path / "out.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr("mfpolicy.data.durable.write_durably", full)
+        with pytest.raises(DataError, match="No space left"):
+            export(path, out, to="dp3")
+    assert export(path, out, to="dp3").kept == 1
+
+
+def test_other_clouds_of_the_same_actions_are_another_source(tmp_path, write_dataset):
+    path, out = write_dataset(5), tmp_path / "out.zarr"
+    export(path, out, to="dp3")
+    clouds = zarr.open_group(str(path), mode="r+")["data/point_cloud"]
+    clouds[0] = clouds[0] + 1
+    with pytest.raises(DataError, match="path of its own"):
+        export(path, out, to="dp3")
+    convert(out, tmp_path / "back.zarr", Target())
+    theirs = zarr.open_group(str(out), mode="r+", zarr_format=2)["data/point_cloud"]
+    theirs[0] = theirs[0] + 1
+    with pytest.raises(DataError, match="(?s).*sha256"):
+        convert(out, tmp_path / "back.zarr", Target())
+
+
+@pytest.mark.parametrize("where", [".", "data/x", ".."])
+def test_a_source_is_never_written_to(where, tmp_path, write_dataset):
+    path = write_dataset(5)
+    with pytest.raises(DataError, match="must lie apart"):
+        export(path, path / where, to="dp3")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class Cause(StrEnum):
     TOO_FEW_POINTS = "too_few_points"
     POLICY_ERROR = "policy_error"
     POLICY_OVERRUN = "policy_overrun"
+    LATE_DECISION = "late_decision"
     NAN_ACTION = "nan_action"
     WAITING = "waiting"
     POSITION = "position"

@@ -23,7 +23,7 @@ class Meters:
 
     Attributes:
         cloud, joints, ticks: how often each comes.
-        latency_s: from a cloud's stamp to the command that was decided on it.
+        latency_s: from a cloud's stamp to the first command that was decided on it.
     """
 
     cloud: Rate = field(default_factory=Rate)

@@ -37,7 +37,7 @@ class Controller:
         decider: computes the policy's decisions.
 
     Attributes:
-        rate_hz: of ticks. guard: arms, stops, counts.
+        rate_hz: of ticks. guard: arms, stops, counts. perception: reads what the camera sees.
         decision_times_s: of the last decisions.
 
     Raises:
@@ -53,19 +53,24 @@ class Controller:
                 received=parameters.state_elements,
             )
         self.guard = Guard(parameters, period_s=1 / self.rate_hz)
-        self._perception = Perception(facts, parameters)
+        self.perception = Perception(facts, parameters)
         self._actions = ActionMap(parameters, facts.action_dim)
         self._proprioception = Proprioception(parameters)
-        self._execution = Execution(parameters, decider, n_action_steps=facts.n_action_steps)
+        self._execution = Execution(
+            parameters,
+            decider,
+            n_action_steps=facts.n_action_steps,
+            refusals=self.guard.refusals,
+        )
         self._history = History(facts.n_obs_steps)
         self._ticks = 0
         self.decision_times_s = self._execution.took_s
         self._forget()
 
     @property
-    def cloud_stamp_s(self) -> float:
-        """The stamp of the cloud that was used last; NaN before the first."""
-        return self._points_stamp_s
+    def begun_stamp_s(self) -> float | None:
+        """The stamp of the cloud whose decision the last move was the first of; else None."""
+        return self._execution.begun_stamp_s
 
     # Inputs.
 
@@ -209,7 +214,7 @@ class Controller:
             return
         (view, T_world_cam, stamp_s, received_s), self._unread = self._unread, None
         try:
-            points = self._perception.seen(view, T_world_cam)
+            points = self.perception.seen(view, T_world_cam)
         except (ObservationError, AttributeError, TypeError, ValueError, OverflowError) as error:
             self.guard.refusals.add(Cause.BAD_CLOUD, str(error))
             return
@@ -227,7 +232,7 @@ class Controller:
         if state is None or self._points is None:
             return
         if not self._is_sampled:
-            self._points, self._is_sampled = self._perception.sampled(self._points), True
+            self._points, self._is_sampled = self.perception.sampled(self._points), True
         self._history.add(self._points, state, stamp_s=self._points_stamp_s, tick=self._ticks)
 
     def _measure(self) -> None:

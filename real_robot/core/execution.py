@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mfpolicy.deployment import chunking
 from mfpolicy.errors import ActionError, ConfigError
-from real_robot.causes import Cause
-from real_robot.core.deciding import Decider
+from real_robot.causes import Cause, Refusals
+from real_robot.core.deciding import Answer, Decider
 from real_robot.parameters import RobotParameters
 
 _REMEMBERED = 10_000  # commands whose time is kept; more than any chunk has actions
@@ -33,18 +33,27 @@ class Execution:
         parameters: says how chunks are executed.
         decider: computes decisions.
         n_action_steps: Ta.
+        refusals: counts decisions that came too late to be executed at all.
 
     Attributes:
         took_s: how long the last decisions took, the newest last.
+        begun_stamp_s: the stamp of the observation whose decision was executed for the first time
+            by the last `commanded`; None where that went on with an earlier decision.
 
     Raises:
         ConfigError: the execution is unknown, cannot be had here, or does not fit the chunks.
     """
 
     def __init__(
-        self, parameters: RobotParameters, decider: Decider, *, n_action_steps: int
+        self,
+        parameters: RobotParameters,
+        decider: Decider,
+        *,
+        n_action_steps: int,
+        refusals: Refusals,
     ) -> None:
         self._decider, self._timeout_s = decider, parameters.policy_timeout_s
+        self._refusals = refusals
         self._compensates = parameters.latency_compensation
         self._executor = build_executor(parameters, n_action_steps)
         self.took_s: deque[float] = deque(maxlen=1000)
@@ -54,7 +63,9 @@ class Execution:
     def restart(self) -> None:
         """Forgets plan and requests; answers that are under way come too late."""
         self._executor.reset()
-        self._asked: dict[int, chunking.Request] = {}
+        self._asked: dict[int, tuple[chunking.Request, float]] = {}  # with the observation's stamp
+        self._accepted_stamp_s: float | None = None
+        self.begun_stamp_s: float | None = None
         self._commanded_s: deque[float] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -67,7 +78,8 @@ class Execution:
         problem: tuple[Cause, str] | None = None
         for answer in self._decider.answers():
             self.took_s.append(answer.took_s)
-            if self._asked.get(answer.request.number) is not answer.request:
+            asked, stamp_s = self._asked.get(answer.request.number, (None, 0.0))
+            if asked is not answer.request:
                 continue  # of before a restart
             del self._asked[answer.request.number]
             if answer.actions is None:
@@ -75,7 +87,7 @@ class Execution:
             elif answer.took_s > self._timeout_s:
                 problem = Cause.POLICY_OVERRUN, f"{answer.took_s:.3f} s"
             else:
-                problem = self._deliver(answer.request, answer.step, answer.actions) or problem
+                problem = self._deliver(answer, answer.actions, stamp_s) or problem
                 continue
             self._executor.lose(answer.request)
         return problem
@@ -89,7 +101,7 @@ class Execution:
             return
         since = sum(1 for sent_s in self._commanded_s if sent_s > stamp_s)
         step = request.step - since if self._compensates else request.step
-        self._asked[request.number], self._submitted_s = request, now_s
+        self._asked[request.number], self._submitted_s = (request, stamp_s), now_s
         self._decider.submit(request, step, observation)
 
     def is_late(self, now_s: float) -> bool:
@@ -108,14 +120,21 @@ class Execution:
     def commanded(self, now_s: float) -> None:
         """The actions of this tick went out."""
         self._commanded_s.append(now_s)
+        self.begun_stamp_s, self._accepted_stamp_s = self._accepted_stamp_s, None
 
     def _deliver(
-        self, request: chunking.Request, step: int, actions: NDArray[np.floating]
+        self, answer: Answer, actions: NDArray[np.floating], stamp_s: float
     ) -> tuple[Cause, str] | None:
+        past = self._executor.step - answer.step
         try:
-            self._executor.deliver(dataclasses.replace(request, step=step), actions)
+            request = dataclasses.replace(answer.request, step=answer.step)
+            is_taken = self._executor.deliver(request, actions)
         except ActionError as error:
             return Cause.NAN_ACTION, str(error)
+        if is_taken and len(self._executor.plan):
+            self._accepted_stamp_s = stamp_s
+        else:
+            self._refusals.add(Cause.LATE_DECISION, f"{past} of its actions were due before")
         return None
 
 

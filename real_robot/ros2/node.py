@@ -179,8 +179,9 @@ class PolicyController(LifecycleNode):
         self._meters.ticks.came(now_s)
         command = self._driven.tick(now_s)
         self._send(command)
-        if command.kind is Kind.MOVE:
-            self._meters.latency_s.add(self._now_s() - self._driven.cloud_stamp_s)
+        stamp_s = self._driven.begun_stamp_s
+        if command.kind is Kind.MOVE and stamp_s is not None:
+            self._meters.latency_s.add(self._now_s() - stamp_s)
 
     def _watch(self) -> None:
         """Ends a motion where ticks have stopped coming, as with a simulated clock that stopped."""

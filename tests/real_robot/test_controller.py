@@ -127,6 +127,34 @@ def test_actions_that_were_due_since_the_observation_are_dropped(compensates, ex
     assert moved == pytest.approx([0.01 * place for place in expected])
 
 
+@pytest.mark.parametrize(("asynchronous", "age"), [(False, 2.5), (True, 4.5)])
+def test_a_decision_whose_actions_are_all_past_is_counted(asynchronous, age):
+    arm = Arm(lambda _: INDEX, execute=2, asynchronous=asynchronous)
+    arm.arm()
+    commands = []
+    for _ in range(6):
+        arm.now_s += PERIOD_S
+        arm.joints()
+        arm.cloud(age_s=age * PERIOD_S)
+        commands.append(arm.controller.tick(arm.now_s))
+    waits = [each.cause for each in commands].count("waiting")
+    assert arm.counts["late_decision"] >= waits > 0
+    assert commands[0].kind is Kind.MOVE
+
+
+def test_a_decision_is_begun_once_and_keeps_the_stamp_of_its_cloud():
+    arm = Arm(lambda _: INDEX, execute=3, latency_compensation=False)
+    arm.arm()
+    begun = []
+    for _ in range(6):
+        arm.now_s += PERIOD_S
+        arm.joints()
+        arm.cloud(age_s=0.5 * PERIOD_S)
+        assert arm.controller.tick(arm.now_s).kind is Kind.MOVE
+        begun.append(arm.controller.begun_stamp_s)
+    assert begun == [pytest.approx(100.05), None, None, pytest.approx(100.35), None, None]
+
+
 def test_a_trajectory_is_sent_as_far_as_it_is_planned():
     arm = Arm(lambda _: INDEX, trajectory_points=3)
     arm.arm()

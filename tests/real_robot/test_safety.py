@@ -240,7 +240,7 @@ def test_a_flood_of_messages_is_read_once_a_tick():
     arm = moving()
     reads = []
     look = arm.controller.perception.seen
-    arm.controller.perception.seen = lambda view: reads.append(view) or look(view)
+    arm.controller.perception.seen = lambda *seen: reads.append(seen) or look(*seen)
     for _ in range(500):
         arm.cloud()
         arm.joints()

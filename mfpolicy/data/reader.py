@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,17 +145,18 @@ class Dataset:
             )
         return stored.read(start, stop, slice(0, points))
 
-    def episode(self, index: int) -> Episode:
-        """Reads episode ``index`` with all its arrays.
+    def episode(self, index: int, extras: Collection[str] | None = None) -> Episode:
+        """Reads episode ``index`` with all its arrays, or with the named ones of the extras only.
 
         Raises:
             DataError: there is no such episode, or a chunk is damaged.
         """
         start, stop = self.bounds(index)
-        extras = {
+        read = {
             name: self._arrays[name].read(start, stop)
             for name in self.array_names
             if name not in ("point_cloud", "state", "action", "color")
+            and (extras is None or name in extras)
         }
         return Episode(
             point_cloud=self.read_points(start, stop),
@@ -163,7 +165,7 @@ class Dataset:
             seed=None if self.seeds is None else int(self.seeds[index]),
             success=None if self.success is None else bool(self.success[index]),
             color=self.read_colors(start, stop) if self.has_color else None,
-            extras=extras,
+            extras=read,
         )
 
 

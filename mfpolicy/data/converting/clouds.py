@@ -11,6 +11,8 @@ from mfpolicy.errors import DataError
 from mfpolicy.pointcloud import crop, depth_to_points, sample
 from mfpolicy.pointcloud.geometry import metres
 
+DEFAULT_POINTS = 1024
+"""P where neither the user nor the recording says a number."""
 _FARTHEST_M = 1e6  # beyond that a distance squared loses its digits
 
 

@@ -81,8 +81,8 @@ class Hdf5File:
         with self._reading(path):
             return tuple(self._dataset(path).shape)
 
-    def read(self, path: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """The array at ``path``, rows ``start`` to ``stop``.
+    def read(self, path: str) -> np.ndarray:
+        """The array at ``path``.
 
         Raises:
             DataError: there is none that may be read, it is too large, or damaged.
@@ -90,9 +90,8 @@ class Hdf5File:
         with self._reading(path):
             found = self._dataset(path)
             if found.ndim:
-                rows = len(range(*slice(start, stop).indices(found.shape[0])))
-                bounded(path, (rows, *found.shape[1:]), found.dtype.itemsize)
-            return np.asarray(found[start:stop] if found.ndim else found[()])
+                bounded(path, found.shape, found.dtype.itemsize)
+            return np.asarray(found[()])
 
     def texts(self, path: str) -> list[str]:
         """The texts of an array of texts; empty where there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -80,6 +81,18 @@ class CameraLayout:
                 remedy="say camera.intrinsics: [fx, fy, cx, cy] in the layout",
             )
         return pixel_matrix(*map(float, self.intrinsics))
+
+
+def camera_notes(camera: CameraLayout | None, matrix: np.ndarray | None) -> dict[str, Any] | None:
+    """What a dataset's specification says of the camera; None where none is known.
+
+    Args:
+        camera: says where it stands.
+        matrix: (3, 3) intrinsics, our convention.
+    """
+    if camera is None or matrix is None:
+        return None
+    return {"intrinsics": matrix.tolist(), "T_world_cam": camera.T_world_cam}
 
 
 def rigid(name: str, value: object) -> np.ndarray:

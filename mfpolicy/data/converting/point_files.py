@@ -29,7 +29,7 @@ from mfpolicy.data.converting.base import (
     extra_name,
     provenance,
 )
-from mfpolicy.data.converting.clouds import CloudMaker
+from mfpolicy.data.converting.clouds import DEFAULT_POINTS, CloudMaker
 from mfpolicy.data.converting.foreign import MAX_EPISODES, MAX_STEPS, inside
 from mfpolicy.data.converting.npz import read_npz
 from mfpolicy.data.converting.placing import CropLayout, positive, rigid
@@ -39,7 +39,6 @@ from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import DataError
 
-_POINTS = 1024  # of a cloud, where none are asked for
 _ROBOT = ("robot.npz", "robot.csv")
 _IRREGULAR = 0.25  # part of a step that the times between stamps may differ
 _OTHER_RATE = 0.05  # part of the rate that those of two episodes may differ
@@ -95,7 +94,7 @@ class FolderSource(Source):
             raise DataError(
                 f"{path} must have folders with {' or '.join(_ROBOT)}", received=self.count
             )
-        self._maker = CloudMaker(target.points or _POINTS, self._layout.crop)
+        self._maker = CloudMaker(target.points or DEFAULT_POINTS, self._layout.crop)
         robot = self._robot(self._episodes[0])
         rate = self._layout.rate_hz or _rate_hz(robot, self._episodes[0])
         self.sha256 = digest(self._identity())

@@ -24,15 +24,14 @@ from mfpolicy.data.converting.base import (
     extra_name,
     provenance,
 )
-from mfpolicy.data.converting.clouds import CloudMaker
+from mfpolicy.data.converting.clouds import DEFAULT_POINTS, CloudMaker
 from mfpolicy.data.converting.foreign import MAX_STEPS
 from mfpolicy.data.converting.hdf5 import Hdf5File, looks_like_hdf5
-from mfpolicy.data.converting.placing import CameraLayout, CropLayout, positive, rigid
+from mfpolicy.data.converting.placing import CameraLayout, CropLayout, camera_notes, positive, rigid
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError
 
-_POINTS = 1024  # of clouds made of depth, where none are asked for
 _USUAL_STATE = ("robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos")
 
 
@@ -91,7 +90,9 @@ class RobomimicSource(Source):
             self._cloud = self._cloud_name(f"{first}/obs")
             self._matrix = None if layout.camera is None else layout.camera.matrix(path.name)
             self._require(f"{first}/obs")
-            stored = self._file.shape(f"{first}/obs/{self._cloud}")[1] if self._cloud else _POINTS
+            stored = (
+                self._file.shape(f"{first}/obs/{self._cloud}")[1] if self._cloud else DEFAULT_POINTS
+            )
             self._maker = CloudMaker(target.points or stored, layout.crop)
             self.sha256 = digest(self._file.identity())
             self.spec = self._described(path, first)
@@ -205,17 +206,13 @@ class RobomimicSource(Source):
         rate = layout.rate_hz or env.get("env_kwargs", {}).get("control_freq")
         self._shaped = bool(env.get("env_kwargs", {}).get("reward_shaping"))
         sizes = [int(np.prod(self._file.shape(f"{obs}/{key}")[1:])) for key in layout.state]
-        camera = None
-        if layout.camera is not None and self._matrix is not None:
-            camera = {"intrinsics": self._matrix.tolist(),
-                      "T_world_cam": layout.camera.T_world_cam}  # fmt: skip
         task = self._target.task
         return DatasetSpec(
             task=None if task is None else task.name,
             control_rate_hz=float(rate) if isinstance(rate, int | float) and rate > 0 else None,
             expert=f"robomimic {path.name} sha256:{self.sha256}",
             recipe=None,
-            camera=camera,
+            camera=camera_notes(layout.camera, self._matrix),
             state_dim=sum(sizes),
             action_dim=int(np.prod(self._file.shape(f"{first}/actions")[1:])),
             points=self._maker.points,

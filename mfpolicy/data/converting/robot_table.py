@@ -21,7 +21,11 @@ def read_table(file: Path) -> dict[str, np.ndarray]:
     Raises:
         DataError: a column is unknown or missing, or a value is no number.
     """
-    rows = list(csv.reader(io.StringIO(read_text(file))))
+    text = read_text(file).removeprefix("\ufeff")  # spreadsheets put it before the first name
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise DataError(f"{file} must be a table of comma-separated values: {error}") from error
     if not 2 <= len(rows) <= MAX_STEPS + 1:
         raise DataError(f"{file} must have a line of names and a line a step", received=len(rows))
     names = [name.strip() for name in rows[0]]

@@ -130,9 +130,7 @@ class _DepthCamera:
                 clouds.append(self._cloud(depth, recipe, image))
             except ObservationError as error:
                 raise DataError(
-                    f"step {step} of episode {index} has no point in the crop box"
-                    if "at least one point" in error.rule
-                    else f"step {step} of episode {index}: {error.rule}",
+                    f"step {step} of episode {index}: {error.rule}",
                     received={"crop_min": recipe.crop_min, "crop_max": recipe.crop_max},
                     remedy="make the box larger, or leave the episode out",
                 ) from error

@@ -63,10 +63,10 @@ def viewed_episodes(
         raise ConfigError(
             f"points must be among 1 and the {dataset.spec.points} that are stored", received=points
         )
-    rows = slice(None, None, every)
+    rows, image = slice(None, None, every), _image_name(dataset)
     for index in episodes:
         start, stop = dataset.bounds(index)
-        episode = dataset.episode(index)
+        episode = dataset.episode(index, extras=[image] if image else [])
         yield ViewedEpisode(
             index=index,
             seed=episode.seed,
@@ -75,15 +75,17 @@ def viewed_episodes(
             steps=np.arange(stop - start)[rows],
             cloud=episode.point_cloud[rows, :points],
             color=None if episode.color is None else episode.color[rows, :points],
-            image=_image(episode.extras, rows),
+            image=episode.extras[image][rows] if image else None,
             state=episode.agent_pos[rows],
             action=episode.action[rows],
         )
 
 
-def _image(extras: dict[str, np.ndarray], rows: slice) -> np.ndarray | None:
+def _image_name(dataset: Dataset) -> str | None:
+    """The array of the camera's pictures, (N, H, W, 3) uint8."""
     for name in _IMAGES:
-        image = extras.get(name)
-        if image is not None and image.ndim == 4 and image.shape[3] == 3 and image.dtype == "u1":
-            return image[rows]
+        if name in dataset.array_names:
+            array = dataset.array(name)
+            if array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8:
+                return name
     return None

@@ -44,7 +44,8 @@ def _write(root, suffix=".npz", *, table=False):
         if table:
             rows = ["stamp_s,state_0,state_1,action_0"]
             rows += [f"{5 + s * 0.05},{s},{s * 2},{-s / 10}" for s in steps]
-            (folder / "robot.csv").write_text("\n".join(rows) + "\n")
+            text = "\n".join(rows) + "\n"
+            (folder / "robot.csv").write_text(text, encoding="utf-8-sig")  # as spreadsheets write
         else:
             np.savez(folder / "robot.npz", state=state, action=action, stamps_s=5 + steps * 0.05,
                      success=episode == 1, force=steps[:, None] * np.ones((1, 6)))  # fmt: skip
@@ -157,6 +158,7 @@ def test_a_file_that_declares_too_much_is_refused(name, write, message, tmp_path
         ("state_0,action_1\n1,2\n", "action_0, action_1"), ("state_0,action_0\n1,x\n", "a number"),
         ("state_0,action_0,why\n1,2,3\n", "'why'"), ("state_0,action_0\n1\n", "2 values"),
         ("state_0\n", "a line a step"),
+        ("state_0,action_0\n1,\"" + "9" * 200_000, "must be a table"),
     ],
 )  # fmt: skip
 def test_a_table_that_does_not_fit_is_refused(text, message, tmp_path):

@@ -135,13 +135,16 @@ class LeRobotReader:
         wanted += [f"videos/{name}/from_timestamp" for name in self._videos]
         found: dict[str, list[np.ndarray]] = {name: [] for name in (*wanted, layout.SEED)}
         files = sorted(self._root.glob("meta/episodes/chunk-*/file-*.parquet"))
-        for number, file in enumerate(files):
+        listed_so_far = 0
+        for file in files:
             path = inside(self._root, str(file.relative_to(self._root)))
             try:
                 listed = pq.ParquetFile(path)
-                rows = listed.metadata.num_rows
-                if path.stat().st_size > _MAX_LIST_BYTES or number + rows > MAX_EPISODES:
-                    raise DataError(f"{path} must list at most {MAX_EPISODES} episodes")
+                listed_so_far += listed.metadata.num_rows
+                if path.stat().st_size > _MAX_LIST_BYTES or listed_so_far > MAX_EPISODES:
+                    raise DataError(
+                        f"{path} and those before must list at most {MAX_EPISODES} episodes"
+                    )
                 there = [name for name in found if name in listed.schema_arrow.names]
                 table = listed.read(columns=there)
             except DataError:

@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 
 from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, extra_name, provenance
-from mfpolicy.data.converting.clouds import CloudMaker
+from mfpolicy.data.converting.clouds import DEFAULT_POINTS, CloudMaker
 from mfpolicy.data.converting.exporting import read_notes
 from mfpolicy.data.converting.foreign import bounded
 from mfpolicy.data.converting.lerobot_v3 import info as layout_of
 from mfpolicy.data.converting.lerobot_v3.info import Feature, read_info
 from mfpolicy.data.converting.lerobot_v3.reading import LeRobotReader
-from mfpolicy.data.converting.placing import CameraLayout, CropLayout
+from mfpolicy.data.converting.placing import CameraLayout, CropLayout, camera_notes
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError
 
-_POINTS = 1024  # of clouds made of depth, where none are asked for
 _OWN = {*layout_of.DEFAULTS, layout_of.SUCCESS}
 
 
@@ -70,7 +69,7 @@ class LeRobotSource(Source):
         state, action = (_vector(features, name) for name in (layout.state, layout.action))
         notes = read_notes(path / layout_of.NOTES).get("spec")
         there = _spec(notes, features, self._cloud) if self._cloud else None
-        stored = features[self._cloud].shape[0] if self._cloud else _POINTS
+        stored = features[self._cloud].shape[0] if self._cloud else DEFAULT_POINTS
         points = target.points or stored
         self._keep_order = there is not None and points <= stored and layout.crop is None
         self._maker = CloudMaker(points, layout.crop)
@@ -84,7 +83,7 @@ class LeRobotSource(Source):
             control_rate_hz=self._info.rate_hz,
             expert=f"lerobot {path.name} sha256:{self.sha256}" if there is None else there.expert,
             recipe=None if recipe is None else dataclasses.replace(recipe, points=points),
-            camera=_camera(layout, self._matrix) if there is None else there.camera,
+            camera=camera_notes(layout.camera, self._matrix) if there is None else there.camera,
             state_dim=state,
             action_dim=action,
             points=points,
@@ -257,9 +256,3 @@ def _task(target: Target, there: DatasetSpec | None, state: int, action: int) ->
             remedy="choose the task that was recorded",
         )
     return task.name
-
-
-def _camera(layout: LeRobotLayout, matrix: np.ndarray | None) -> dict[str, Any] | None:
-    if layout.camera is None or matrix is None:
-        return None
-    return {"intrinsics": matrix.tolist(), "T_world_cam": layout.camera.T_world_cam}

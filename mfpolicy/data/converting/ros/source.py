@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mfpolicy.data.converting.base import FORMATS, Source, Target, digest, provenance
-from mfpolicy.data.converting.clouds import CloudMaker
+from mfpolicy.data.converting.clouds import DEFAULT_POINTS, CloudMaker
+from mfpolicy.data.converting.placing import camera_notes
 from mfpolicy.data.converting.ros.bag import looks_like_bag
 from mfpolicy.data.converting.ros.layout import RosLayout
 from mfpolicy.data.converting.ros.listening import Heard, listen
@@ -18,8 +18,6 @@ from mfpolicy.data.converting.ros.timing import matched, steps_of
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError, DataError
-
-_POINTS = 1024  # of a cloud, where none are asked for
 
 
 @FORMATS.register("ros")
@@ -46,7 +44,7 @@ class RosSource(Source):
         self.count = len(self._bags)
         if not self._bags:
             raise DataError("there must be a bag, or a folder of bags", received=str(path))
-        self._maker = CloudMaker(target.points or _POINTS, self._layout.crop)
+        self._maker = CloudMaker(target.points or DEFAULT_POINTS, self._layout.crop)
         self._offsets: dict[str, list[np.ndarray]] = {}
         self._first: tuple[int, Heard] | None = (0, listen(self._bags[0], target.layout))
         heard, layout = self._first[1], self._layout
@@ -58,7 +56,7 @@ class RosSource(Source):
             control_rate_hz=layout.rate_hz,
             expert=f"ros {path.name} sha256:{self.sha256}",
             recipe=None,
-            camera=self._camera(heard.matrix),
+            camera=camera_notes(layout.camera, heard.matrix),
             state_dim=sum(sizes[: len(layout.state)]),
             action_dim=sum(sizes[len(layout.state) :]),
             points=self._maker.points,
@@ -153,12 +151,6 @@ class RosSource(Source):
             )
         self._offsets.setdefault(topic, []).append(apart)
         return apart
-
-    def _camera(self, matrix: np.ndarray | None) -> dict[str, Any] | None:
-        camera = self._layout.camera
-        if camera is None or matrix is None:
-            return None
-        return {"intrinsics": matrix.tolist(), "T_world_cam": camera.T_world_cam}
 
 
 def _bags(path: Path) -> list[Path]:

@@ -29,8 +29,8 @@ def table(cells: dict[int, list[Cell]], steps: int, commit: str) -> str:
         f"`mp1_small` ({steps} steps of 64) on demonstrations of our experts (seeds from 0), one "
         f"training seed; evaluation seeds from {FIRST_SEED}, the last weights, 1 network "
         "evaluation a chunk. Wilson 95 % intervals. MP1's column is its paper's, on demonstrations "
-        f"of other experts, by the mean of its five best evaluations. {machine()}; trained at "
-        f"commit {commit}.",
+        "of other experts, by the mean of its five best evaluations. Times are of the machine as "
+        f"it was, with whatever else it did. {machine()}; trained at commit {commit}.",
         "",
         "| task | demonstrations | at the end | at any step | training, s | MP1, % |",
         "|---|---|---|---|---|---|",

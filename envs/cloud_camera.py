@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.camera import OffscreenCamera
-from envs.gl import RAYCAST, select_backend
+from envs.gl import select_backend
 from envs.raycast import RayCamera
 from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.pointcloud import PointCloudRecipe, cloud_from_depth
+from mfpolicy.types import RAYCAST
 
 if TYPE_CHECKING:
     import mujoco

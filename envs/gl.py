@@ -11,13 +11,10 @@ from functools import cache
 from typing import Any
 
 from mfpolicy.errors import BackendError
+from mfpolicy.types import RAYCAST
 
 BACKENDS = {"egl": "libegl1 libegl-mesa0 libgl1-mesa-dri", "osmesa": "libosmesa6"}
 """Headless OpenGL backends in order of preference, and the Debian packages that bring them."""
-
-
-RAYCAST = "raycast"
-"""The backend that casts rays and needs no OpenGL; it makes clouds, but no pictures."""
 
 RENDER_VARIABLE = "MFPOLICY_RENDER"
 """The environment variable that asks for a backend; it counts before ``MUJOCO_GL``."""

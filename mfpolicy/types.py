@@ -18,6 +18,12 @@ Array = Any
 XYZRGB = 6
 """Values of a colored point: x, y, z in metres, then red, green and blue from 0 to 255."""
 
+RAYCAST = "raycast"
+"""The renderer that needs no OpenGL: clouds differ a little from the others', and no pictures."""
+
+DATA_FILE = "data.yaml"
+"""What a run folder calls the description of its training data."""
+
 
 @dataclass(frozen=True)
 class Observation:

@@ -14,10 +14,7 @@ from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.data.writer import DatasetWriter
 from mfpolicy.errors import ConfigError, DataError
-from mfpolicy.types import DemonstrationRule
-
-RAYCAST = "raycast"
-"""The renderer whose clouds differ from those of the others."""
+from mfpolicy.types import RAYCAST, DemonstrationRule
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import time
 
 import numpy as np
 
+from mfpolicy.types import RAYCAST
+
 SCENE = """
 <mujoco>
   <asset><mesh name="stone" vertex="{vertices}"/></asset>
@@ -34,7 +36,7 @@ def main() -> None:
     import mujoco
 
     from envs.camera import OffscreenCamera
-    from envs.gl import RAYCAST, select_backend
+    from envs.gl import select_backend
     from envs.raycast import RayCamera
 
     model = mujoco.MjModel.from_xml_string(_scene())

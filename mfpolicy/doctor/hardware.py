@@ -14,10 +14,10 @@ from pathlib import Path
 
 from mfpolicy.doctor.check import Check
 from mfpolicy.errors import UserError
+from mfpolicy.types import RAYCAST
 
 GL_BACKENDS = {"Linux": ("egl", "osmesa")}
 OTHER_GL = ("glfw",)
-RAYCAST = "raycast"
 PROBE_TIMEOUT_S = 60.0
 LOW_DISK_GB, NO_DISK_GB = 5.0, 0.5
 

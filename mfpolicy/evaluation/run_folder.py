@@ -9,10 +9,9 @@ from typing import Any
 
 from mfpolicy.errors import RunError
 from mfpolicy.policy.files import WEIGHTS, read_spec
+from mfpolicy.types import DATA_FILE, RAYCAST
 
-CONFIG, DATA, METRICS, STATE = "config.yaml", "data.yaml", "metrics.jsonl", "training_state"
-RAYCAST = "raycast"
-"""The renderer whose clouds differ a little from those of the others; see ``envs/README.md``."""
+CONFIG, METRICS, STATE = "config.yaml", "metrics.jsonl", "training_state"
 
 _REMEDIES = {
     CONFIG: "copy the run folder again, whole; or train again with the same out=",
@@ -70,7 +69,7 @@ def check_renderer(run: Path, renderer: str | None) -> None:
     """
     import yaml
 
-    path = run / DATA
+    path = run / DATA_FILE
     described = yaml.safe_load(path.read_text()) if path.is_file() else None
     trained = described.get("renderer") if isinstance(described, dict) else None
     if None in (trained, renderer) or (trained == RAYCAST) == (renderer == RAYCAST):

@@ -15,10 +15,10 @@ from mfpolicy.evaluation.compiled import CompiledRollout, check_compiled
 from mfpolicy.evaluation.latency import RolloutPolicy
 from mfpolicy.evaluation.pictures import draw_point_cloud
 from mfpolicy.evaluation.rollout import RolloutEnv, run_episode, warm_up
-from mfpolicy.evaluation.run_folder import RAYCAST, check_renderer
+from mfpolicy.evaluation.run_folder import check_renderer
 from mfpolicy.evaluation.video import VideoWriter
 from mfpolicy.policy import load_policy
-from mfpolicy.types import XYZRGB, EpisodeResult
+from mfpolicy.types import RAYCAST, XYZRGB, EpisodeResult
 
 PLAIN_EXECUTION: Mapping[str, Any] = {"name": "receding_horizon"}
 

@@ -15,15 +15,15 @@ from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data.durable import PARTIAL_SUFFIX, write_durably
 from mfpolicy.errors import RunError
 from mfpolicy.training.checkpoint import newest_state
+from mfpolicy.types import DATA_FILE
 
 CONFIG = "config.yaml"
-DATA = "data.yaml"
 STATE = "training_state"
 FORCED = "forced_resumes.jsonl"
 _FREE = ("resume", "device", "logging", "out", "data")
 """Keys that may differ between a run and its resume; the data are compared by content."""
 _EARLIER = "earlier_seeds"
-_OWN = {name for file in (CONFIG, DATA) for name in (file, file + PARTIAL_SUFFIX)}
+_OWN = {name for file in (CONFIG, DATA_FILE) for name in (file, file + PARTIAL_SUFFIX)}
 _SHOWN = 60
 
 
@@ -71,7 +71,7 @@ class Claim:
         """Writes the descriptions, the one that claims the folder last."""
         import yaml
 
-        for name in (DATA, CONFIG):
+        for name in (DATA_FILE, CONFIG):
             values = dict(self._described[name])
             text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
             write_durably(self.run / name, text.encode())
@@ -101,7 +101,7 @@ def claim_run_folder(config: TrainConfig, data: Mapping[str, Any]) -> Claim:
             holds something else.
     """
     run = Path(config.out)
-    asked = {CONFIG: to_mapping(config), DATA: dict(data)}
+    asked = {CONFIG: to_mapping(config), DATA_FILE: dict(data)}
     if not (run / CONFIG).is_file():
         _require_empty(run)
         return Claim(run, (), _seeds(data), asked)
@@ -122,8 +122,8 @@ def claim_run_folder(config: TrainConfig, data: Mapping[str, Any]) -> Claim:
             remedy="give the saved values, choose another out=, or accept the change with "
             "resume=force",
         )
-    asked[DATA][_EARLIER] = _seeds(saved[DATA])
-    return Claim(run, tuple(changed), _seeds(asked[DATA]), asked)
+    asked[DATA_FILE][_EARLIER] = _seeds(saved[DATA_FILE])
+    return Claim(run, tuple(changed), _seeds(asked[DATA_FILE]), asked)
 
 
 def _require_empty(run: Path) -> None:

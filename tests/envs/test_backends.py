@@ -20,6 +20,7 @@ from scipy.spatial import KDTree
 import envs
 from envs import gl
 from envs.suites import load_suite, suite_names
+from mfpolicy.types import RAYCAST
 
 OPENGL = [name for name in gl.BACKENDS if gl.backend_works(name)]
 SEED, STEPS = 5, 15
@@ -158,7 +159,7 @@ def test_clouds_of_rays_are_those_of_opengl(rendered, task: str) -> None:
 
 
 @pytest.mark.render
-@pytest.mark.parametrize("backend", [*OPENGL, gl.RAYCAST])
+@pytest.mark.parametrize("backend", [*OPENGL, RAYCAST])
 def test_many_environments_leave_no_context_and_no_wrong_depth(backend: str) -> None:
     done = run_python(LEAVE_NOTHING, MFPOLICY_RENDER=backend)
     found = json.loads(done.stdout)
@@ -170,7 +171,7 @@ def test_many_environments_leave_no_context_and_no_wrong_depth(backend: str) -> 
 
 def test_a_goal_that_is_a_site_is_in_the_cloud_of_rays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUJOCO_GL", "")
-    monkeypatch.setenv(gl.RENDER_VARIABLE, gl.RAYCAST)
+    monkeypatch.setenv(gl.RENDER_VARIABLE, RAYCAST)
     env = envs.make("metaworld/reach")
     env.reset(seed=SEED)
     goal = env._simulation.full_state()[-3:]

@@ -11,6 +11,7 @@ import pytest
 
 from envs import gl
 from mfpolicy.errors import BackendError
+from mfpolicy.types import RAYCAST
 
 WORKING = [name for name in gl.BACKENDS if gl.backend_works(name)]
 
@@ -87,7 +88,7 @@ def test_rays_are_cast_on_request_without_a_warning(
     pretend(monkeypatch, "egl")
     for variable, value in asked.items():
         monkeypatch.setenv(variable, value)
-    assert gl.select_backend() == gl.RAYCAST  # a warning would be an error here
+    assert gl.select_backend() == RAYCAST  # a warning would be an error here
 
 
 def test_our_variable_counts_before_that_of_mujoco(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,8 +106,8 @@ def test_without_opengl_rays_are_cast_and_one_warning_names_the_packages(
 ) -> None:
     pretend(monkeypatch)
     with pytest.warns(UserWarning, match="casting rays.*libegl1 libegl-mesa0 .*libosmesa6"):
-        assert gl.select_backend() == gl.RAYCAST
-    assert gl.select_backend() == gl.RAYCAST  # children, which inherit this, do not warn either
+        assert gl.select_backend() == RAYCAST
+    assert gl.select_backend() == RAYCAST  # children, which inherit this, do not warn either
     with pytest.raises(BackendError, match="pictures and videos need OpenGL.*libosmesa6"):
         gl.require_opengl()
 
@@ -114,7 +115,7 @@ def test_without_opengl_rays_are_cast_and_one_warning_names_the_packages(
 def test_choosing_without_announcing_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch)
     before = dict(os.environ)
-    assert gl.choose_backend() == gl.RAYCAST
+    assert gl.choose_backend() == RAYCAST
     assert dict(os.environ) == before
 
 

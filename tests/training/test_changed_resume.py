@@ -14,7 +14,8 @@ from mfpolicy.data import DatasetSpec, DatasetWriter
 from mfpolicy.errors import RunError
 from mfpolicy.policy import read_spec
 from mfpolicy.training import train
-from mfpolicy.training.run_folder import CONFIG, DATA, FORCED
+from mfpolicy.training.run_folder import CONFIG, FORCED
+from mfpolicy.types import DATA_FILE
 from oracles.demonstrations import RECIPE, TASK, episode, write_dataset
 
 
@@ -155,11 +156,11 @@ def test_what_no_force_can_fit_is_refused_and_changes_nothing(configure, run, ov
     assert train(configure("resume=true")).step == 12
 
 
-@pytest.mark.parametrize("name", [CONFIG, DATA])
+@pytest.mark.parametrize("name", [CONFIG, DATA_FILE])
 @pytest.mark.parametrize("content", [None, b"", b"seed: [", b"\x00" * 40])
 def test_a_damaged_description_is_refused_and_mended_by_force(configure, run, name, content):
     whole = (run / name).read_bytes()
-    if content is None and name == DATA:
+    if content is None and name == DATA_FILE:
         (run / name).unlink()
     else:
         (run / name).write_bytes(content or b"")

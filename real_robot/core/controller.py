@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from mfpolicy.errors import ConfigError, ObservationError
+from mfpolicy.errors import ConfigError
 from real_robot.causes import Cause
 from real_robot.command import Command, Kind
 from real_robot.core.actions import ActionMap
@@ -15,21 +13,17 @@ from real_robot.core.deciding import Decider
 from real_robot.core.execution import Execution
 from real_robot.core.facts import PolicyFacts
 from real_robot.core.history import History
-from real_robot.core.perception import CloudView, DepthView, Perception
-from real_robot.core.proprioception import Proprioception
-from real_robot.parameters import ANY_FRAME, RobotParameters
+from real_robot.core.observing import Observer
+from real_robot.parameters import RobotParameters
 from real_robot.safety import Guard, Reply
 
 _SAME_RATE = 0.01
-_Unread = tuple[CloudView | DepthView, NDArray[np.float64] | None, float, float]
-"""A view, the pose of its camera, its stamp and its receipt."""
 
 
-class Controller:
+class Controller(Observer):
     """Observes, decides and commands; every command was released by `Guard`.
 
-    All times are seconds of one clock, the one that stamps the messages. `tick` is called at
-    ``rate_hz``; the other calls may come at any time, from the same thread.
+    `tick` is called at ``rate_hz``; the other calls may come at any time, from the same thread.
 
     Args:
         parameters: of this robot.
@@ -37,25 +31,17 @@ class Controller:
         decider: computes the policy's decisions.
 
     Attributes:
-        rate_hz: of ticks. guard: arms, stops, counts. perception: reads what the camera sees.
-        decision_times_s: of the last decisions.
+        rate_hz: of ticks. guard: arms, stops, counts. decision_times_s: of the last decisions.
 
     Raises:
         ConfigError: parameters and policy do not go together.
     """
 
     def __init__(self, parameters: RobotParameters, facts: PolicyFacts, decider: Decider) -> None:
-        self.parameters, self.facts = parameters, facts
         self.rate_hz = _rate_hz(parameters, facts)
-        if len(parameters.state_elements) != facts.state_dim:
-            raise ConfigError(
-                f"state must name the {facts.state_dim} numbers of the policy's state",
-                received=parameters.state_elements,
-            )
         self.guard = Guard(parameters, period_s=1 / self.rate_hz)
-        self.perception = Perception(facts, parameters)
+        super().__init__(parameters, facts, refusals=self.guard.refusals, inputs=self.guard.inputs)
         self._actions = ActionMap(parameters, facts.action_dim)
-        self._proprioception = Proprioception(parameters)
         self._execution = Execution(
             parameters,
             decider,
@@ -65,74 +51,17 @@ class Controller:
         self._history = History(facts.n_obs_steps)
         self._ticks = 0
         self.decision_times_s = self._execution.took_s
-        self._forget()
 
     @property
     def begun_stamp_s(self) -> float | None:
         """The stamp of the cloud whose decision the last move was the first of; else None."""
         return self._execution.begun_stamp_s
 
-    # Inputs.
-
-    def on_cloud(
-        self,
-        message: Any,
-        *,
-        frame_id: str,
-        stamp_s: float,
-        now_s: float,
-        T_world_cam: NDArray[np.float64] | None = None,
-    ) -> None:
-        """Takes a PointCloud2; the newest one is read at the next tick.
-
-        ``T_world_cam`` (4, 4) is the pose of its camera; None takes that of the parameters.
-        """
-        self._on_view(CloudView(message), frame_id, stamp_s, now_s, T_world_cam)
-
-    def on_depth(
-        self,
-        image: Any,
-        info: Any,
-        *,
-        frame_id: str,
-        stamp_s: float,
-        now_s: float,
-        color: Any = None,
-        T_world_cam: NDArray[np.float64] | None = None,
-    ) -> None:
-        """Takes a depth Image, its CameraInfo, and a color Image aligned with it, or None.
-
-        ``T_world_cam`` is that of `on_cloud`.
-        """
-        self._on_view(DepthView(image, info, color), frame_id, stamp_s, now_s, T_world_cam)
-
-    def on_joints(self, message: Any, *, stamp_s: float, now_s: float) -> None:
-        """Takes a JointState; it may hold some of the joints."""
-        try:
-            times = self._proprioception.joints(message, stamp_s, now_s)
-        except (ObservationError, TypeError, ValueError, OverflowError) as error:
-            self.guard.refusals.add(Cause.BAD_JOINTS, str(error))
-            return
-        if times is not None:
-            self.guard.inputs["joints"].saw(stamp_s=times[0], received_s=times[1])
-        self._measure()
-
-    def on_tool(self, position: ArrayLike, *, stamp_s: float, now_s: float) -> None:
-        """Takes the tool's measured position (3,), world frame, metres."""
-        try:
-            self._proprioception.tool(position, stamp_s)
-        except (ObservationError, TypeError, ValueError) as error:
-            self.guard.refusals.add(Cause.BAD_TOOL, str(error))
-            return
-        if "tool" in self.guard.inputs:
-            self.guard.inputs["tool"].saw(stamp_s=stamp_s, received_s=now_s)
-        self._measure()
-
     # What an operator does.
 
     def arm(self, now_s: float) -> Reply:
         """Arms, see :meth:`Guard.arm`; what has come by now is looked at first."""
-        self._look()
+        self.look()
         return self.guard.arm(now_s)
 
     def disarm(self) -> Reply:
@@ -162,8 +91,8 @@ class Controller:
             return Command(Kind.SILENT, np.zeros((0, len(self.parameters.axes))), cause=cause)
         self._ticks += 1
         if cause is Cause.CLOCK:
-            self._forget()
-        self._look()
+            self.forget()
+        self.look()
         problem = self._execution.collect()
         cause = cause or self.guard.blocked(now_s)
         if cause is not None:
@@ -194,63 +123,25 @@ class Controller:
             self._restart()
         return command
 
-    def _on_view(
-        self,
-        view: CloudView | DepthView,
-        frame_id: str,
-        stamp_s: float,
-        now_s: float,
-        T_world_cam: NDArray[np.float64] | None,
-    ) -> None:
-        wanted = self.parameters.cloud_frame
-        if wanted not in (ANY_FRAME, frame_id):
-            self.guard.refusals.add(Cause.WRONG_FRAME, f"{frame_id[:80]!r}, not {wanted!r}")
-            return
-        self._unread = view, T_world_cam, stamp_s, now_s
-
-    def _look(self) -> None:
-        """Reads the newest view; one that cannot be used leaves the one before in its place."""
-        if self._unread is None:
-            return
-        (view, T_world_cam, stamp_s, received_s), self._unread = self._unread, None
-        try:
-            points = self.perception.seen(view, T_world_cam)
-        except (ObservationError, AttributeError, TypeError, ValueError, OverflowError) as error:
-            self.guard.refusals.add(Cause.BAD_CLOUD, str(error))
-            return
-        if len(points) < self.parameters.min_points:
-            self.guard.refusals.add(Cause.TOO_FEW_POINTS, f"{len(points)} inside the box")
-            return
-        self._points, self._points_stamp_s, self._is_sampled = points, stamp_s, False
-        self.guard.inputs["cloud"].saw(stamp_s=stamp_s, received_s=received_s)
-
     def _observe(self) -> None:
         """Adds a frame to the history, on the ticks whose frames a decision will see."""
         if self._execution.ticks_to_request >= self.facts.n_obs_steps and len(self._history):
             return
-        state = self._proprioception.state(self._points_stamp_s)
-        if state is None or self._points is None:
-            return
-        if not self._is_sampled:
-            self._points, self._is_sampled = self.perception.sampled(self._points), True
-        self._history.add(self._points, state, stamp_s=self._points_stamp_s, tick=self._ticks)
+        frame = self.frame()
+        if frame is not None:
+            self._history.add(frame.points, frame.state, stamp_s=frame.stamp_s, tick=self._ticks)
 
-    def _measure(self) -> None:
-        measured = self._proprioception.measured()
-        if measured is not None:
-            self.guard.motion.measure(*measured)
+    def _on_measured(self, position: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
+        self.guard.motion.measure(position, velocity)
 
     def _restart(self) -> None:
         """Decides anew, on frames that are yet to come: those before are not a tick apart."""
         self._execution.restart()
         self._history.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Nothing has been observed."""
-        self._unread: _Unread | None = None
-        self._points: NDArray[np.float32] | None = None
-        self._points_stamp_s, self._is_sampled = float("nan"), False
-        self._proprioception.forget()
+        super().forget()
         self._restart()
 
 

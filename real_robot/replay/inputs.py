@@ -1,4 +1,4 @@
-"""`Inputs`: messages of a bag → the calls of a controller, as the node makes them."""
+"""`Inputs`: messages of a bag → the calls of an observer, as the node makes them."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from typing import Any
 from mfpolicy.data.converting.ros.bag import Bag
 from mfpolicy.errors import ConfigError, DataError
 from real_robot.causes import Cause
-from real_robot.core import Controller
+from real_robot.core.observing import Observer
 from real_robot.core.pairing import DepthPairs
 from real_robot.core.perception import DepthView
 from real_robot.node_settings import NodeSettings
 
 
 class Inputs:
-    """Hands the messages of a bag to a controller.
+    """Hands the messages of a bag to an observer.
 
     Args:
         bag: open.
         settings: topics.
-        controller: that they are handed to.
+        observer: that they are handed to.
 
     Raises:
         ConfigError: the camera's pose is to come from tf.
         DataError: a topic is missing, or holds messages of another type.
     """
 
-    def __init__(self, bag: Bag, settings: NodeSettings, controller: Controller) -> None:
+    def __init__(self, bag: Bag, settings: NodeSettings, observer: Observer) -> None:
         if settings.use_tf:
             raise ConfigError(
                 "a replay does not read tf",
                 received="use_tf: true",
                 remedy="give camera_position and camera_orientation_xyzw, and use_tf: false",
             )
-        self._bag, self._settings, self._controller = bag, settings, controller
-        self._pairs = DepthPairs(controller.guard.refusals, has_color=bool(settings.color_topic))
+        self._bag, self._settings, self._observer = bag, settings, observer
+        self._pairs = DepthPairs(observer.refusals, has_color=bool(settings.color_topic))
         wanted = {
             settings.cloud_topic: ("sensor_msgs/msg/PointCloud2", self._on_cloud),
             settings.depth_topic: ("sensor_msgs/msg/Image", self._on_depth),
@@ -67,7 +67,7 @@ class Inputs:
 
     def _on_cloud(self, message: Any, stamp_s: float, now_s: float) -> None:
         frame_id = message.header.frame_id
-        self._controller.on_cloud(message, frame_id=frame_id, stamp_s=stamp_s, now_s=now_s)
+        self._observer.on_cloud(message, frame_id=frame_id, stamp_s=stamp_s, now_s=now_s)
 
     def _on_depth(self, message: Any, stamp_s: float, now_s: float) -> None:
         self._on_view(self._pairs.depth(message, stamp_s=stamp_s), now_s)
@@ -81,7 +81,7 @@ class Inputs:
     def _on_view(self, found: tuple[DepthView, float] | None, now_s: float) -> None:
         if found is not None:
             view, stamp_s = found
-            self._controller.on_depth(
+            self._observer.on_depth(
                 view.image,
                 view.info,
                 color=view.color,
@@ -91,12 +91,12 @@ class Inputs:
             )
 
     def _on_joints(self, message: Any, stamp_s: float, now_s: float) -> None:
-        self._controller.on_joints(message, stamp_s=stamp_s, now_s=now_s)
+        self._observer.on_joints(message, stamp_s=stamp_s, now_s=now_s)
 
     def _on_tool(self, message: Any, stamp_s: float, now_s: float) -> None:
         frame_id, place = message.header.frame_id, message.pose.position
         if frame_id not in ("", self._settings.world_frame):
-            self._controller.guard.refusals.add(Cause.WRONG_FRAME, frame_id[:80])
+            self._observer.refusals.add(Cause.WRONG_FRAME, frame_id[:80])
             return
         position = [place.x, place.y, place.z]
-        self._controller.on_tool(position, stamp_s=stamp_s, now_s=now_s)
+        self._observer.on_tool(position, stamp_s=stamp_s, now_s=now_s)

@@ -15,7 +15,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from mfpolicy.errors import BackendError
-from real_robot.core import Controller
+from real_robot.core.observing import Observer
 from real_robot.core.pairing import DepthPairs
 from real_robot.core.perception import DepthView, pose_matrix
 from real_robot.node_settings import NodeSettings
@@ -24,14 +24,15 @@ from real_robot.ros2.messages import seconds
 
 
 class Camera:
-    """Hands what a camera sees to a controller.
+    """Hands what a camera sees to an observer.
 
     Args:
         node: that subscribes.
         settings: topics and QoS.
-        controller: that it is handed to.
+        observer: that it is handed to.
         rate: of the clouds.
         now_s: the node's clock.
+        guarded: makes of a callback one whose failure the node survives.
 
     Raises:
         BackendError: poses are to come from tf, and tf2_ros is not there.
@@ -41,14 +42,15 @@ class Camera:
         self,
         node: Node,
         settings: NodeSettings,
-        controller: Controller,
+        observer: Observer,
         rate: Rate,
         now_s: Callable[[], float],
+        guarded: Callable[[Callable[..., None]], Callable[..., None]],
     ) -> None:
-        self._node, self._controller, self._rate, self._now_s = node, controller, rate, now_s
+        self._node, self._observer, self._rate, self._now_s = node, observer, rate, now_s
         self._world = settings.world_frame
         self._buffer = _tf_buffer(node) if settings.use_tf else None
-        self._pairs = DepthPairs(controller.guard.refusals, has_color=bool(settings.color_topic))
+        self._pairs = DepthPairs(observer.refusals, has_color=bool(settings.color_topic))
         reliable = settings.cloud_reliability == "reliable"
         profile = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
@@ -62,7 +64,7 @@ class Camera:
             (Image, settings.color_topic, self._on_color),
         ]
         self._subscriptions = [
-            node.create_subscription(kind, topic, take, profile)
+            node.create_subscription(kind, topic, guarded(take), profile)
             for kind, topic, take in wanted
             if topic
         ]
@@ -77,7 +79,7 @@ class Camera:
     def _on_cloud(self, message: PointCloud2) -> None:
         self._rate.came(self._now_s())
         stamp_s = seconds(message.header.stamp)
-        self._hand(functools.partial(self._controller.on_cloud, message), message.header, stamp_s)
+        self._hand(functools.partial(self._observer.on_cloud, message), message.header, stamp_s)
 
     def _on_depth(self, message: Image) -> None:
         self._rate.came(self._now_s())
@@ -90,7 +92,7 @@ class Camera:
         if found is not None:
             view, stamp_s = found
             take = functools.partial(
-                self._controller.on_depth, view.image, view.info, color=view.color
+                self._observer.on_depth, view.image, view.info, color=view.color
             )
             self._hand(take, view.image.header, stamp_s)
 

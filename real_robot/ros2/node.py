@@ -9,24 +9,16 @@ a dry run. Services: ``~/arm``, ``~/disarm``, ``~/stop`` (emergency stop) and ``
 from __future__ import annotations
 
 import functools
-import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import JointState
-from std_srvs.srv import Trigger
 
 from mfpolicy.errors import UserError
 from real_robot.causes import Cause
@@ -35,9 +27,10 @@ from real_robot.core import Controller, ThreadDecider
 from real_robot.node_settings import NodeSettings
 from real_robot.parameters import RobotParameters
 from real_robot.policies import OpenPolicy, open_policy
-from real_robot.ros2 import declaring, messages
-from real_robot.ros2.camera import Camera
+from real_robot.ros2 import declaring, messages, services
+from real_robot.ros2.inputs import Inputs
 from real_robot.ros2.output import Output
+from real_robot.ros2.spinning import spin
 from real_robot.status import Meters, describe
 
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -111,22 +104,26 @@ class PolicyController(LifecycleNode):
         decider = ThreadDecider(policy.decide, wait_s=settings.decision_wait_s)
         self._closing.append(decider.close)
         controller = Controller(parameters, policy.facts, decider)
-        self._settings, self._meters = settings, Meters()
-        camera = Camera(self, settings, controller, self._meters.cloud, self._now_s)
-        self._closing.append(camera.close)
+        self._meters = Meters()
+        inputs = Inputs(
+            self,
+            settings,
+            controller,
+            cloud=self._meters.cloud,
+            joints=self._meters.joints,
+            now_s=self._now_s,
+            guarded=self._guarded,
+        )
+        self._closing.append(inputs.close)
         self._controller = controller
-        self._subscribe(JointState, settings.joints_topic, self._on_joints)
-        if settings.tool_topic:
-            self._subscribe(PoseStamped, settings.tool_topic, self._on_tool)
         self._output = Output(self, settings, parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self._closing += [
             self._output.close,
             functools.partial(self.destroy_publisher, self._diagnostics),
         ]
-        for name, serve in self._operations().items():
-            service = self.create_service(Trigger, f"~/{name}", serve)
-            self._closing.append(functools.partial(self.destroy_service, service))
+        acts = {"arm": self._arm, "disarm": self._disarm, "stop": self._stop, "reset": self._reset}
+        self._closing += services.offer(self, acts)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         for period_s, call in (
             (1 / settings.diagnostics_hz, self._diagnose),
@@ -153,25 +150,7 @@ class PolicyController(LifecycleNode):
             close()
         self._closing, self._controller = [], None
 
-    def _subscribe(self, kind: type, topic: str, take: Callable[[Any], None]) -> None:
-        subscription = self.create_subscription(
-            kind, topic, self._guarded(take), qos_profile_sensor_data
-        )
-        self._closing.append(functools.partial(self.destroy_subscription, subscription))
-
-    # Inputs, ticks and outputs.
-
-    def _on_joints(self, message: JointState) -> None:
-        now_s = self._now_s()
-        self._meters.joints.came(now_s)
-        self._driven.on_joints(message, stamp_s=messages.seconds(message.header.stamp), now_s=now_s)
-
-    def _on_tool(self, message: PoseStamped) -> None:
-        place, stamp_s = message.pose.position, messages.seconds(message.header.stamp)
-        if message.header.frame_id not in ("", self._settings.world_frame):
-            self._driven.guard.refusals.add(Cause.WRONG_FRAME, message.header.frame_id[:80])
-            return
-        self._driven.on_tool([place.x, place.y, place.z], stamp_s=stamp_s, now_s=self._now_s())
+    # Ticks and outputs.
 
     def _tick(self) -> None:
         now_s = self._now_s()
@@ -198,15 +177,6 @@ class PolicyController(LifecycleNode):
         self._diagnostics.publish(messages.diagnostics(self.get_name(), described, now.to_msg()))
 
     # What an operator does.
-
-    def _operations(self) -> dict[str, Callable[[Any, Any], Any]]:
-        def serve(act: Callable[[], tuple[bool, str]], request: Any, response: Any) -> Any:
-            response.success, response.message = act()
-            self.get_logger().info(response.message)
-            return response
-
-        acts = {"arm": self._arm, "disarm": self._disarm, "stop": self._stop, "reset": self._reset}
-        return {name: functools.partial(serve, act) for name, act in acts.items()}
 
     def _arm(self) -> tuple[bool, str]:
         if not self._is_active:
@@ -262,21 +232,7 @@ class PolicyController(LifecycleNode):
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the node until it is told to end, by SIGINT or SIGTERM, and leaves the robot at rest."""
-    # ROS's own handlers would close the publishers before the hold is out
-    rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
-    ended: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda found, _: ended.append(found))
-    node = PolicyController()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        while not ended and rclpy.ok():
-            executor.spin_once(timeout_sec=0.1)
-    finally:
-        node.rest()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    spin(PolicyController, PolicyController.rest, words)
     return 0
 
 

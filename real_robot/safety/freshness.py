@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from real_robot.causes import Cause
+from real_robot.parameters import RobotParameters
 
 
 class Freshness:
@@ -50,3 +52,22 @@ class Freshness:
         if age_s < -self._future_s:
             return self._causes["future"]
         return None if age_s <= self._max_age_s else self._causes["old"]
+
+
+def freshness_of_inputs(parameters: RobotParameters) -> dict[str, Freshness]:
+    """The inputs that a robot needs, by name, with its timeouts."""
+    return {
+        name: Freshness(
+            name,
+            timeout_s=getattr(parameters, f"{name}_timeout_s"),
+            max_age_s=getattr(parameters, f"{name}_max_age_s"),
+            future_s=parameters.future_tolerance_s,
+        )
+        for name in ("cloud", "joints", *(["tool"] if parameters.needs_tool else []))
+    }
+
+
+def first_problem(inputs: Mapping[str, Freshness], now_s: float) -> Cause | None:
+    """Why the first of the inputs that is not fresh is not; None where all are."""
+    problems = (each.problem(now_s) for each in inputs.values())
+    return next((cause for cause in problems if cause is not None), None)

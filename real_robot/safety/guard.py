@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from real_robot.causes import Cause, Refusals
 from real_robot.command import Command, Kind
 from real_robot.parameters import RobotParameters
-from real_robot.safety.freshness import Freshness
+from real_robot.safety.freshness import first_problem, freshness_of_inputs
 from real_robot.safety.limits import MotionLimits, Start, Violation
 from real_robot.safety.motion import Motion
 
@@ -57,15 +57,7 @@ class Guard:
             outside=Cause.POSITION if parameters.space == "joint" else Cause.WORKSPACE,
         )
         self.refusals = Refusals()
-        self.inputs = {
-            name: Freshness(
-                name,
-                timeout_s=getattr(parameters, f"{name}_timeout_s"),
-                max_age_s=getattr(parameters, f"{name}_max_age_s"),
-                future_s=parameters.future_tolerance_s,
-            )
-            for name in ("cloud", "joints", *(["tool"] if parameters.needs_tool else []))
-        }
+        self.inputs = freshness_of_inputs(parameters)
         self.is_armed = self.is_stopped = False
         self.dry_run = parameters.dry_run
         self.reason = ""
@@ -80,7 +72,7 @@ class Guard:
         """Lets motions pass from now on, unless it is stopped or an input is not fresh."""
         if self.is_stopped:
             return Reply(False, f"stopped: {self.reason}. Reset the emergency stop first.")
-        cause = self._stale(now_s)
+        cause = first_problem(self.inputs, now_s)
         if cause is not None:
             return Reply(False, f"inputs must be fresh: {cause}. See the topics and timeouts.")
         self.is_armed, self._refused_since_s = True, None
@@ -129,7 +121,7 @@ class Guard:
         """Why nothing may move now, None where it may."""
         if self.is_stopped:
             return Cause.EMERGENCY_STOP
-        return self._stale(now_s) if self.is_armed else Cause.DISARMED
+        return first_problem(self.inputs, now_s) if self.is_armed else Cause.DISARMED
 
     def refuse(self, cause: Cause, now_s: float, detail: str = "") -> Command:
         """No move at this tick: a hold, where the robot was being moved, else silence."""
@@ -217,10 +209,6 @@ class Guard:
         if is_known and self.limits.inside(self.motion.measured):
             return self.motion.measured[None].copy()
         return self.motion.start(now_s).position[None].copy()
-
-    def _stale(self, now_s: float) -> Cause | None:
-        problems = (each.problem(now_s) for each in self.inputs.values())
-        return next((cause for cause in problems if cause is not None), None)
 
     def _count(self, cause: Cause, now_s: float, detail: str) -> None:
         self.refusals.add(cause, detail)

@@ -210,6 +210,20 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
             **({"depth": depth, "image": image} if images else {}),
         }
 
+    def images(self) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
+        """What the depth camera gives, before a cloud is made of it.
+
+        Returns:
+            Depth (H, W) in metres, and colors (H, W, 3), None unless observed points have colors.
+        """
+        self._show()
+        return self._cloud_camera.images(color=self.color)
+
+    @property
+    def simulation(self) -> Simulation:
+        """The physics of the task."""
+        return self._simulation
+
     def expert_action(self) -> NDArray[np.float32]:
         """(A,) float32, the expert's action in the current state, within the action space."""
         if self._expert is not None:

@@ -93,11 +93,16 @@ class CloudCamera:
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
         """`colored_cloud`, and what it was made of: depth (H, W) in metres, colors (H, W, 3)."""
-        with self.hidden():
-            image = self._camera.color(self._data)
-            depth = self._depth()
+        depth, image = self.images(color=True)
+        assert image is not None
         points = self._points(depth, image)
         return points[:, :3].copy(), points[:, 3:].astype(np.uint8), depth, image
+
+    def images(self, *, color: bool) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
+        """Depth (H, W) in metres and, where asked for, colors (H, W, 3)."""
+        with self.hidden():
+            image = self._camera.color(self._data) if color else None
+            return self._depth(), image
 
     def close(self) -> None:
         """Frees what renders, for good; a second call does nothing."""

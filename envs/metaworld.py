@@ -95,6 +95,12 @@ class MetaWorldSimulation:
             put_away = np.abs(position).max() > _FAR_M  # the other goal of a two-way task
             self.data.site(name).xpos = position if put_away else self._env._target_pos
 
+    @property
+    def reference_box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Corners (3,) of the box that the hand's reference is kept in, world frame, metres."""
+        low, high = self._env.mocap_low, self._env.mocap_high
+        return np.asarray(low, np.float64), np.asarray(high, np.float64)
+
     def close(self) -> None:
         """Frees Meta-World's own viewer."""
         self._env.close()

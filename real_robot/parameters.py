@@ -53,6 +53,8 @@ class RobotParameters:
             ``velocity/JOINT``, ``effort/JOINT``, ``tool/x``, ``tool/y`` or ``tool/z``; empty takes
             the positions of ``joints``.
         action_kind: one of ``ACTION_KINDS``: what the action's columns mean.
+        action_lower, action_upper: by column, that actions are clipped to before anything else, as
+            the environment of the training data did; empty: not clipped.
         action_scale, action_offset: by column, to radians, metres or their rates; empty: 1 and 0.
         gripper_column: of the action, counted from 0; -1 where it has none.
         gripper_lower, gripper_upper: range of the scaled gripper command.
@@ -94,6 +96,8 @@ class RobotParameters:
     joints: Any = ()
     state: Any = ()
     action_kind: str = "joint_position"
+    action_lower: Any = ()
+    action_upper: Any = ()
     action_scale: Any = ()
     action_offset: Any = ()
     gripper_column: int = -1
@@ -126,7 +130,7 @@ class RobotParameters:
         self._set("camera_position", axis_numbers("camera_position", self.camera_position, 3))
         for name in ("camera_orientation_xyzw", "tool_orientation_xyzw"):
             self._set(name, unit(name, getattr(self, name)))
-        for name in ("action_scale", "action_offset"):
+        for name in ("action_lower", "action_upper", "action_scale", "action_offset"):
             self._set(name, axis_numbers(name, getattr(self, name), None))
         for name in _LIMITS:
             self._set(name, axis_numbers(name, getattr(self, name), len(self.axes), self.axes))

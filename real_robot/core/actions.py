@@ -12,7 +12,7 @@ Vector = NDArray[np.float64]
 
 
 class ActionMap:
-    """Scales actions, sets the gripper's column apart, and sums displacements up.
+    """Clips and scales actions, sets the gripper's column apart, and sums displacements up.
 
     Args:
         parameters: what the columns mean.
@@ -39,6 +39,13 @@ class ActionMap:
                 received=f"{action_dim} of the policy, gripper_column={gripper}",
                 remedy="see joints, action_kind and gripper_column",
             )
+        self._low = _columns("action_lower", parameters.action_lower, -np.inf, action_dim)
+        self._high = _columns("action_upper", parameters.action_upper, np.inf, action_dim)
+        if (self._low > self._high).any():
+            raise ConfigError(
+                "action_lower must not lie above action_upper",
+                received=(parameters.action_lower, parameters.action_upper),
+            )
         self._scale = _columns("action_scale", parameters.action_scale, 1.0, action_dim)
         self._offset = _columns("action_offset", parameters.action_offset, 0.0, action_dim)
         self._gripper = gripper
@@ -53,7 +60,8 @@ class ActionMap:
             base: (D,), where displacements start from.
         """
         with np.errstate(over="ignore", invalid="ignore"):  # NaN is refused where limits are kept
-            values = np.asarray(actions, np.float64) * self._scale + self._offset
+            clipped = np.clip(np.asarray(actions, np.float64), self._low, self._high)
+            values = clipped * self._scale + self._offset
             moves = values[:, self._columns]
             targets = base + np.cumsum(moves, axis=0) if self._sums else moves
         return targets, values[:, self._gripper] if self._gripper >= 0 else None

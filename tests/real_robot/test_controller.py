@@ -16,6 +16,7 @@ from mfpolicy.pointcloud import PointCloudRecipe, crop, sample
 from mfpolicy.pointcloud.ros_cloud import read_points
 from mfpolicy.pointcloud.ros_image import CameraInfoMessage, ImageMessage
 from oracles.robot_arm import FACTS, LIMITS, PERIOD_S, Arm, parameters, wall
+from real_robot.causes import Cause
 from real_robot.command import Kind
 from real_robot.core import Controller, InlineDecider, PolicyFacts, ThreadDecider
 
@@ -192,6 +193,18 @@ def test_the_gripper_has_a_column_of_its_own():
     assert command.targets[0].tolist() == pytest.approx([0, 0.01])
 
 
+def test_actions_are_clipped_as_in_training_before_they_are_scaled():
+    arm = Arm(
+        lambda _: np.array([[0.5, -3.0]] * 4), action_lower=[-1, -1], action_upper=[1, 1],
+        action_scale=[0.1, 0.1],
+    )  # fmt: skip
+    arm.arm()
+    assert arm.tick().targets[0].tolist() == pytest.approx([0.05, -0.1])
+    arm = Arm(lambda _: np.full((4, 2), np.nan), action_lower=[-1, -1], action_upper=[1, 1])
+    arm.arm()
+    assert arm.tick().cause is Cause.NAN_ACTION
+
+
 def test_velocities_are_sent_as_they_are():
     arm = Arm(lambda _: np.full((4, 2), 0.3), action_kind="joint_velocity")
     arm.arm()
@@ -323,6 +336,7 @@ def test_a_trained_policy_previews_in_a_dry_run():
         ({}, {"state_dim": 3}, "3 numbers of the policy's state"),
         ({}, {"action_dim": 3}, "must have 2 columns, a, b"),
         ({"action_scale": [1.0]}, {}, "action_scale"),
+        ({"action_lower": [1.0, 1.0], "action_upper": [0.0, 2.0]}, {}, "must not lie above"),
         ({"execution": "warm_start"}, {}, "on a robot"),
         ({"execution": "recedin_horizon"}, {}, "did you mean"),
         ({"execute": 9}, {}, "at most the length"),

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,9 @@ from mfpolicy.deployment.chunk_policy import EagerChunkPolicy
 from mfpolicy.pointcloud import PointCloudRecipe
 from mfpolicy.policy import Policy
 from oracles.robot_arm import LIMITS
+from oracles.ros_environments import ROOT, ros_environments
 from oracles.small_policy import small_policy
 
-ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = {
     "cloud_topic": "/cloud",
     "cloud_frame": "camera",
@@ -44,16 +43,7 @@ PARAMETERS = {
 
 @pytest.fixture(scope="module")
 def environments() -> Path:
-    """The folder of the ROS environments, made where it is missing: never skipped in silence."""
-    folder = Path(os.environ.get("MFPOLICY_ROS", ROOT / ".ros"))
-    missing = [n for n in ("jazzy", "kilted") if not (folder / n / "bin" / "python").exists()]
-    if missing:
-        script = ROOT / "scripts" / "ros_environments.sh"
-        subprocess.run(
-            ["bash", script, folder, *missing],
-            check=True, timeout=1200, env={**os.environ, "PYTHON": sys.executable},
-        )  # fmt: skip
-    return folder
+    return ros_environments()
 
 
 def ros(environments: Path, name: str, *words: str, **options) -> subprocess.Popen:

@@ -20,9 +20,9 @@ for distribution in "$@"; do
   if [ ! -x "$environment/bin/python" ]; then
     "${PYTHON:-python3}" -m venv "$environment"
   fi
-  # what the robot's side of the package needs: no torch, no simulator
+  # what the robot's side of the package needs: no torch, no simulator; the recorder writes zarr
   "$environment/bin/pip" install --quiet -c constraints.txt \
-    "${wanted[@]}" numpy pyyaml "fpsample; python_version < '3.13'"
+    "${wanted[@]}" numpy pyyaml zarr numcodecs "fpsample; python_version < '3.13'"
   env -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
     "$environment/bin/python" -c "
 import rclpy

@@ -23,7 +23,8 @@ class PointCloudRecipe:
     Attributes:
         camera: name of the camera in the scene.
         camera_position: its position in the world frame, metres.
-        image_size: side of the square depth image, pixels.
+        image_size: side of the square depth image, pixels; 0 for a robot's camera, whose images
+            have a size of their own.
         crop_min, crop_max: corners of the box that is kept, world frame, metres.
         points: P, points of a cloud.
         sampling: how P points are chosen; ``fps`` is farthest-point sampling.
@@ -63,10 +64,10 @@ class PointCloudRecipe:
                 )
             object.__setattr__(self, "camera_orientation", quaternion)
         object.__setattr__(self, "hidden_bodies", _names("hidden_bodies", self.hidden_bodies))
-        for name in ("image_size", "points"):
+        for name, least in (("image_size", 0), ("points", 1)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise DataError(f"{name} must be a whole number, at least 1", received=value)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise DataError(f"{name} must be a whole number, at least {least}", received=value)
         if not all(low < high for low, high in zip(self.crop_min, self.crop_max, strict=True)):
             raise DataError(
                 "every coordinate of crop_min must be below that of crop_max",

@@ -1,4 +1,4 @@
-"""`ActionMap`: the policy's actions → positions or velocities of the robot's axes."""
+"""`ActionMap`: the policy's actions → positions or velocities of the robot's axes, and back."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class ActionMap:
         ...                              cloud_frame="camera", lower=[-1], **limits)
         >>> ActionMap(parameters, 1).targets(np.full((3, 1), 0.5), base=np.ones(1))[0].ravel()
         array([1.5, 2. , 2.5])
+        >>> ActionMap(parameters, 1).action(np.array([1.5]), None, base=np.ones(1))
+        array([0.5])
     """
 
     def __init__(self, parameters: RobotParameters, action_dim: int) -> None:
@@ -65,6 +67,20 @@ class ActionMap:
             moves = values[:, self._columns]
             targets = base + np.cumsum(moves, axis=0) if self._sums else moves
         return targets, values[:, self._gripper] if self._gripper >= 0 else None
+
+    def action(self, target: Vector, gripper: float | None, base: Vector) -> Vector:
+        """The action (A,) of a target (D,), and the gripper's command: `targets`, inverted.
+
+        Args:
+            target: that is commanded.
+            gripper: its command; None where there is none.
+            base: (D,), where a displacement starts from.
+        """
+        values = np.zeros(len(self._scale))
+        values[self._columns] = target - base if self._sums else target
+        if gripper is not None:
+            values[self._gripper] = gripper
+        return (values - self._offset) / self._scale
 
 
 def _columns(name: str, given: tuple[float, ...], default: float, count: int) -> Vector:

@@ -10,7 +10,7 @@ from mfpolicy.errors import ConfigError, UserError
 from mfpolicy.options import parse_options
 from real_robot.policies import open_policy
 from real_robot.replay.replaying import Replayed, replay
-from real_robot.replay.told import load_node_file
+from real_robot.replay.told import key_values, load_node_file
 
 HELP = """\
 usage: python -m real_robot.replay bag=BAG parameters=FILE out=FOLDER [run=RUN | server=URL]
@@ -49,7 +49,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(HELP)
         return 0
     try:
-        _show(_replayed(_options(words)))
+        _show(_replayed(parse_options(Options, key_values(words))))
     except ConnectionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -57,16 +57,6 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _options(words: Sequence[str]) -> Options:
-    values = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError("a word must be key=value", received=word, remedy="see --help")
-        values[name] = value
-    return parse_options(Options, values)
 
 
 def _replayed(options: Options) -> Replayed:

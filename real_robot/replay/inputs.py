@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mfpolicy.data.converting.ros.bag import Bag
@@ -12,6 +13,9 @@ from real_robot.core.pairing import DepthPairs
 from real_robot.core.perception import DepthView
 from real_robot.node_settings import NodeSettings
 
+Taker = Callable[[Any, float, float], None]
+"""Takes a message, its stamp (s), and when it was received (s)."""
+
 
 class Inputs:
     """Hands the messages of a bag to an observer.
@@ -20,13 +24,20 @@ class Inputs:
         bag: open.
         settings: topics.
         observer: that they are handed to.
+        others: further topics, each with its type and who takes its messages.
 
     Raises:
         ConfigError: the camera's pose is to come from tf.
         DataError: a topic is missing, or holds messages of another type.
     """
 
-    def __init__(self, bag: Bag, settings: NodeSettings, observer: Observer) -> None:
+    def __init__(
+        self,
+        bag: Bag,
+        settings: NodeSettings,
+        observer: Observer,
+        others: Mapping[str, tuple[str, Taker]] | None = None,
+    ) -> None:
         if settings.use_tf:
             raise ConfigError(
                 "a replay does not read tf",
@@ -42,6 +53,7 @@ class Inputs:
             settings.color_topic: ("sensor_msgs/msg/Image", self._on_color),
             settings.joints_topic: ("sensor_msgs/msg/JointState", self._on_joints),
             settings.tool_topic: ("geometry_msgs/msg/PoseStamped", self._on_tool),
+            **(others or {}),
         }
         self._takers = {topic: take for topic, (_, take) in wanted.items() if topic}
         types = bag.types()

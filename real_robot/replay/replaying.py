@@ -16,9 +16,8 @@ from real_robot.node_settings import NodeSettings
 from real_robot.parameters import RobotParameters
 from real_robot.policies import OpenPolicy
 from real_robot.replay.inputs import Inputs
+from real_robot.replay.interleaving import interleaved
 from real_robot.replay.output import CommandBag
-
-_LONGEST_GAP_S = 60.0  # after which ticks begin anew, as after a jump of the clock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,17 +86,14 @@ def _run(
     recorded: Bag, inputs: Inputs, controller: Controller, commands: CommandBag
 ) -> Counter[str]:
     kinds: Counter[str] = Counter()
-    period_s = 1 / controller.rate_hz
-    begun_s, ticks = float("-inf"), 0
-    for topic, received_s, stamp_s, raw, kind in recorded.messages(inputs.topics):
-        if received_s - (begun_s + ticks * period_s) > _LONGEST_GAP_S:
-            begun_s, ticks = received_s, 1
-        while (now_s := begun_s + ticks * period_s) <= received_s:
-            if not controller.guard.is_armed:
-                controller.arm(now_s)
-            command = controller.tick(now_s)
-            commands.write(command, now_s)
-            kinds[str(command.kind)] += 1
-            ticks += 1
-        inputs.take(topic, raw, kind, received_s if stamp_s is None else stamp_s, received_s)
+    for now_s, message in interleaved(recorded, inputs.topics, period_s=1 / controller.rate_hz):
+        if message is not None:
+            topic, received_s, stamp_s, raw, kind = message
+            inputs.take(topic, raw, kind, received_s if stamp_s is None else stamp_s, received_s)
+            continue
+        if not controller.guard.is_armed:
+            controller.arm(now_s)
+        command = controller.tick(now_s)
+        commands.write(command, now_s)
+        kinds[str(command.kind)] += 1
     return kinds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mfpolicy.errors import ConfigError, did_you_mean
@@ -19,25 +20,53 @@ def load_node_file(path: str | os.PathLike[str]) -> tuple[RobotParameters, NodeS
     """Parameters and settings of a file as the node takes it.
 
     Raises:
-        ConfigError: the file is missing or no YAML, a key is unknown, a value is missing or does
-            not fit, or parameters and settings do not go together.
+        ConfigError: as `load_file`, or parameters and settings do not go together.
     """
-    values = dict(unwrapped(read_values(path)))
+    parameters, settings = load_file(path, RobotParameters, NodeSettings)
+    settings.check(parameters)
+    return parameters, settings
+
+
+def load_file(
+    path: str | os.PathLike[str], *classes: type[Any], given: Mapping[str, Any] | None = None
+) -> list[Any]:
+    """The parameters of a file as instances of dataclasses, each of which takes its own.
+
+    Args:
+        path: of the file.
+        classes: that know the parameters.
+        given: what is taken in place of the file's.
+
+    Raises:
+        ConfigError: the file is missing or no YAML, a key is unknown, or a value is missing or does
+            not fit.
+    """
+    values = {**unwrapped(read_values(path)), **(given or {})}
     values.pop(_OF_EVERY_NODE, None)  # a replay's time is the bag's
-    told: list[Any] = []
-    known: set[str] = set()
-    for cls in (RobotParameters, NodeSettings):
-        names = {field.name for field in dataclasses.fields(cls)}
-        told.append({name: value for name, value in values.items() if name in names})
-        known |= names
+    fields = {each.name: cls for cls in classes for each in dataclasses.fields(cls)}
     for name in values:
-        if name not in known:
+        if name not in fields:
             raise ConfigError(
                 f"{path} must hold parameters of the node",
                 received=name,
-                remedy=did_you_mean(str(name), known),
+                remedy=did_you_mean(str(name), fields),
             )
-    parameters = parse_options(RobotParameters, told[0])
-    settings = parse_options(NodeSettings, told[1])
-    settings.check(parameters)
-    return parameters, settings
+    return [
+        parse_options(cls, {name: values[name] for name in values if fields[name] is cls})
+        for cls in classes
+    ]
+
+
+def key_values(words: Sequence[str]) -> dict[str, str]:
+    """Words ``key=value`` as a mapping.
+
+    Raises:
+        ConfigError: a word is no such pair.
+    """
+    values = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError("a word must be key=value", received=word, remedy="see --help")
+        values[name] = value
+    return values

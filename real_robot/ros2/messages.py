@@ -81,11 +81,17 @@ def gripper(values: np.ndarray) -> Float64MultiArray:
 def diagnostics(
     name: str, described: tuple[Level, str, dict[str, str]], stamp: Time
 ) -> DiagnosticArray:
-    """What :func:`real_robot.status.describe` says, for ``/diagnostics``."""
+    """What a node says of itself under a name, for ``/diagnostics``.
+
+    Args:
+        name: of the status.
+        described: as :func:`real_robot.status.describe` says it.
+        stamp: of now.
+    """
     level, line, values = described
     status = DiagnosticStatus(
         level=bytes([level]),
-        name=f"{name}: policy",
+        name=name,
         message=line,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )

@@ -174,7 +174,8 @@ class PolicyController(LifecycleNode):
     def _diagnose(self) -> None:
         now = self.get_clock().now()
         described = describe(self._driven, self._meters, now.nanoseconds * 1e-9)
-        self._diagnostics.publish(messages.diagnostics(self.get_name(), described, now.to_msg()))
+        name = f"{self.get_name()}: policy"
+        self._diagnostics.publish(messages.diagnostics(name, described, now.to_msg()))
 
     # What an operator does.
 

@@ -23,5 +23,10 @@ setup(
     maintainer_email="maintainers@mfpolicy.invalid",
     description="Launch files and parameters of a policy controller for robots.",
     license="MIT",
-    entry_points={"console_scripts": ["policy_controller = real_robot.ros2.node:main"]},
+    entry_points={
+        "console_scripts": [
+            "policy_controller = real_robot.ros2.node:main",
+            "demonstration_recorder = real_robot.ros2.recorder:main",
+        ]
+    },
 )

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from oracles.demonstrated import Demonstrated
 from oracles.robot_arm import Arm
 from real_robot.causes import Cause
 from real_robot.node_settings import NodeSettings
 from real_robot.parameters import RobotParameters
+from real_robot.recording import RecorderSettings
+from real_robot.recording.status import RecorderMeters, describe_recorder
 from real_robot.status import Meters, describe
 
 PARAMETERS = (RobotParameters, NodeSettings)
@@ -43,6 +46,14 @@ def _diagnostics() -> list[str]:
             [each.name for cls in PARAMETERS for each in dataclasses.fields(cls)],
         ),
         ("Diagnostics", _diagnostics()),
+        ("Recording", [each.name for each in dataclasses.fields(RecorderSettings)]),
+        (
+            "Diagnostics of the recorder",
+            [
+                *describe_recorder(Demonstrated().recorder, RecorderMeters(), 0.0)[2],
+                "refusals/CAUSE",
+            ],
+        ),
     ],
 )
 def test_the_document_names_each_and_no_other(section, there):

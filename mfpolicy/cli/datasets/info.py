@@ -78,9 +78,10 @@ def _frame(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if recipe is None:
         return [("frame", "not known: the dataset names no recipe")]
     size = recipe["image_size"]
+    pixels = f"{size} × {size} pixels, " if size else ""
     return [
         ("frame", f"{recipe['frame']}, metres; crop {recipe['crop_min']} to {recipe['crop_max']}"),
-        ("camera", f"{recipe['camera']} at {recipe['camera_position']}, {size} × {size} pixels, "
+        ("camera", f"{recipe['camera']} at {recipe['camera_position']}, {pixels}"
                    + ("pose stored" if "T_world_cam" in camera else "pose not stored")),
         ("points", f"{recipe['points']} by {recipe['sampling']}"),
     ]  # fmt: skip

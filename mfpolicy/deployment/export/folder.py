@@ -51,7 +51,7 @@ with. `policy.py` is the loader.
 
 _CAMERA = """\
 A point cloud is made as in training from the depth image of the camera `{camera}`
-({image_size} x {image_size} pixels, at {camera_position} m{more}): every pixel's point in the world
+({pixels}at {camera_position} m{more}): every pixel's point in the world
 frame, kept inside the box {crop_min} to {crop_max} m, then {points} of them by farthest-point
 sampling.
 """
@@ -111,4 +111,6 @@ def _camera(recipe: Mapping[str, Any]) -> str:
         more += f", turned to the world by the quaternion w, x, y, z {recipe['camera_orientation']}"
     if recipe.get("hidden_bodies"):
         more += f", which does not see {', '.join(recipe['hidden_bodies'])}"
-    return _CAMERA.format(**recipe, more=more)
+    size = recipe["image_size"]
+    pixels = f"{size} x {size} pixels, " if size else ""
+    return _CAMERA.format(**recipe, pixels=pixels, more=more)

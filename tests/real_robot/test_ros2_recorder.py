@@ -1,0 +1,113 @@
+"""The recorder over real ROS 2: demonstrated in one distribution, recorded in the other."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mfpolicy.data.checking.check import check_dataset
+from mfpolicy.data.store import open_dataset
+from oracles.demonstrated import BOX
+from oracles.robot_arm import LIMITS
+from oracles.ros_environments import ros_environments
+from oracles.ros_processes import ros
+
+PARAMETERS = {
+    "cloud_topic": "/cloud", "cloud_frame": "camera", "command_topic": "/commands",
+    "action_topic": "/leader", "joints": ["a", "b"], "rate_hz": 10.0, "min_points": 8,
+    "points": 64, "joints_timeout_s": 0.5, "joints_max_age_s": 0.5, "cloud_timeout_s": 0.6,
+    "cloud_max_age_s": 0.6, "command_timeout_s": 0.6, "diagnostics_hz": 5.0, **LIMITS, **BOX,
+}  # fmt: skip
+
+
+class Asked:
+    """A demonstrator that is told what to do, line by line."""
+
+    def __init__(self, environments: Path, name: str) -> None:
+        script = Path(__file__).with_name("ros_demonstrator.py")
+        self.process = ros(environments, name, script, domain=1)
+
+    def __call__(self, words: str) -> dict:
+        assert self.process.stdin is not None
+        self.process.stdin.write(words + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()[-3000:]
+        return json.loads(line)
+
+    def start(self) -> None:
+        for _ in range(40):
+            reply = self("start")
+            if reply["ok"] or "is recording" in reply["message"]:  # an answer may have been lost
+                return
+            self("spin 0.25")
+        raise AssertionError(reply)
+
+
+@pytest.mark.ros
+@pytest.mark.timeout(1500)
+def test_demonstrations_are_recorded_discarded_and_outlive_the_recorder(tmp_path):
+    environments = ros_environments()
+    out, file = tmp_path / "mine.zarr", tmp_path / "recorder.yaml"
+    told = {"/**": {"ros__parameters": {**PARAMETERS, "out": str(out)}}}
+    file.write_text(yaml.safe_dump(told))
+    words = ["-m", "real_robot.ros2.recorder", "--ros-args", "--params-file", file]
+    ask = Asked(environments, "kilted")
+    node = ros(environments, "jazzy", *words, domain=1)
+    try:
+        ask("mute leader")
+        ask("spin 0.5")
+        refused = ask("start")
+        assert (refused["ok"], "no_" in refused["message"]) == (False, True)
+        ask("unmute leader")
+        ask.start()
+        ask("spin 2.0")
+        kept = ask("stop")
+        assert (kept["ok"], "kept episode 0" in kept["message"]) == (True, True), kept
+
+        ask.start()
+        ask("spin 0.5")
+        ask("mute cloud")
+        faulty = ask("spin 1.5")
+        assert int(faulty["faulty_steps"]) > 0
+        assert faulty["level"] == 2
+        ask("unmute cloud")
+        gap = ask("stop")
+        assert (gap["ok"], "cloud" in gap["message"]) == (False, True), gap
+
+        ask("spin 0.5")
+        ask.start()
+        ask("spin 0.5")
+        assert ask("discard")["ok"]
+
+        ask.start()
+        ask("spin 0.5")
+        node.kill()
+        node.communicate(timeout=30)
+        node = ros(environments, "jazzy", *words, domain=1)
+        ask.start()
+        ask("spin 1.5")
+        assert ask("stop")["ok"]
+        said = ask("spin 1.0")
+        assert (said["state"], said["episodes"]) == ("idle", "2")
+        assert float(said["command_rate_hz"]) > 20
+        node.send_signal(signal.SIGTERM)
+        assert node.wait(timeout=30) == 0
+    finally:
+        for process in (ask.process, node):
+            process.kill()
+            process.communicate()
+    report = check_dataset(out)
+    assert (report.errors, report.episodes) == (0, 2), report.findings
+    dataset = open_dataset(out)
+    for episode in map(dataset.episode, range(2)):
+        assert len(episode) >= 8
+        assert np.ptp(episode.action[:, 0]) > 0.01
+        # at most 0.15 rad/s, for a step, the camera's delay, and what a slow machine adds
+        assert np.abs(episode.action[:, 0] - episode.agent_pos[:, 0]).max() < 0.1
+        np.testing.assert_allclose(episode.action[:, 1], -episode.action[:, 0], atol=1e-6)

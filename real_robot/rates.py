@@ -69,5 +69,10 @@ class Rate:
         times_s = self._within(now_s)
         return float(np.std(np.diff(times_s))) if len(times_s) > 2 else 0.0
 
+    def period_p99_s(self, now_s: float) -> float:
+        """The 99th percentile of the times between them, over the same span; 0 below three."""
+        times_s = self._within(now_s)
+        return float(np.percentile(np.diff(times_s), 99)) if len(times_s) > 2 else 0.0
+
     def _within(self, now_s: float) -> list[float]:
         return [time_s for time_s in self._times_s if 0 <= now_s - time_s <= self._span_s]

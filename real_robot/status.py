@@ -61,6 +61,7 @@ def describe(
         "joints_rate_hz": f"{meters.joints.hz(now_s):.1f}",
         "tick_rate_hz": f"{meters.ticks.hz(now_s):.1f} of {controller.rate_hz:g}",
         "tick_jitter_ms": f"{meters.ticks.jitter_s(now_s) * 1e3:.2f}",
+        "tick_period_p99_ms": f"{meters.ticks.period_p99_s(now_s) * 1e3:.2f}",
         "inputs": ", ".join(
             f"{name}: {each.problem(now_s) or 'fresh'}" for name, each in guard.inputs.items()
         ),

@@ -22,6 +22,7 @@ VERBS = {
     "eval": "success rate in simulation, latency per step, videos",
     "export": "a policy as one file or folder that runs without this package",
     "serve": "a policy server for a robot that computes elsewhere",
+    "robot": "the controller on a simulated robot, over ROS 2",
     "import": "a checkpoint of the released MP1, FlowPolicy or DP3 to a run folder",
     "bench": "latency of policies beside one another, by stage, with cold start and memory",
     "doctor": "what this machine can and cannot do, and the remedy",

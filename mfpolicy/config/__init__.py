@@ -15,6 +15,7 @@ from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.grid import Cell, Sweep, compose_sweep
 from mfpolicy.config.importing import ImportConfig
 from mfpolicy.config.inspecting import DataCheckConfig, DataInfoConfig
+from mfpolicy.config.robot import RobotConfig
 from mfpolicy.config.schema import (
     CollectConfig,
     EvalConfig,
@@ -48,6 +49,7 @@ __all__ = [
     "LoggingConfig",
     "PolicyConfig",
     "PresetConfig",
+    "RobotConfig",
     "ServeConfig",
     "Sweep",
     "SweepConfig",

@@ -15,6 +15,7 @@ from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.importing import ImportConfig
 from mfpolicy.config.inspecting import DataCheckConfig, DataInfoConfig
 from mfpolicy.config.overrides import Override, parse
+from mfpolicy.config.robot import RobotConfig
 from mfpolicy.config.schema import (
     CollectConfig,
     EvalConfig,
@@ -41,6 +42,8 @@ def compose(verb: Literal["import"], words: Sequence[str]) -> ImportConfig: ...
 def compose(verb: Literal["sweep"], words: Sequence[str]) -> SweepConfig: ...
 @overload
 def compose(verb: Literal["serve"], words: Sequence[str]) -> ServeConfig: ...
+@overload
+def compose(verb: Literal["robot"], words: Sequence[str]) -> RobotConfig: ...
 @overload
 def compose(verb: Literal["export"], words: Sequence[str]) -> ExportConfig: ...
 @overload

@@ -14,6 +14,7 @@ from mfpolicy.config.editing import (
 from mfpolicy.config.exporting import ExportConfig
 from mfpolicy.config.importing import ImportConfig
 from mfpolicy.config.inspecting import DataCheckConfig, DataInfoConfig
+from mfpolicy.config.robot import RobotConfig
 from mfpolicy.config.schema import CollectConfig, EvalConfig, SweepConfig, TrainConfig
 from mfpolicy.config.serving import ServeConfig
 from mfpolicy.config.viewing import DataViewConfig
@@ -24,6 +25,7 @@ SCHEMAS: dict[str, type] = {
     "eval": EvalConfig,
     "sweep": SweepConfig,
     "serve": ServeConfig,
+    "robot": RobotConfig,
     "export": ExportConfig,
     "import": ImportConfig,
     "bench": BenchConfig,
@@ -42,6 +44,7 @@ SCHEMAS: dict[str, type] = {
 POSITIONAL = {
     "eval": "run",
     "serve": "run",
+    "robot": "run",
     "export": "run",
     "import": "checkpoint",
     "bench": "what",
@@ -67,6 +70,7 @@ EXAMPLES = {
     ),
     "eval": "mfpolicy eval runs/drawer-open episodes=100 seed=10000",
     "serve": "mfpolicy serve runs/drawer-open port=8765",
+    "robot": "mfpolicy robot runs/drawer-open robot=sim_ros2 episodes=20 out=loop",
     "export": "mfpolicy export runs/drawer-open format=onnx",
     "import": "mfpolicy import latest.ckpt out=runs/imported task=metaworld/drawer-open",
     "bench": "mfpolicy bench latency policy=mp1,dp3 precision=float32,bfloat16 decisions=200",

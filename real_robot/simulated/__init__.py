@@ -7,6 +7,17 @@ What is here starts and asks processes; it needs neither ROS nor a simulator its
 
 from real_robot.simulated.bridge import Bridge, bridge_parameters
 from real_robot.simulated.environments import LoopPlace, ros_python
+from real_robot.simulated.loop import LoopEpisode, run_episodes
 from real_robot.simulated.robot import SimulatedRobot
+from real_robot.simulated.server import PolicyProcess
 
-__all__ = ["Bridge", "LoopPlace", "SimulatedRobot", "bridge_parameters", "ros_python"]
+__all__ = [
+    "Bridge",
+    "LoopEpisode",
+    "LoopPlace",
+    "PolicyProcess",
+    "SimulatedRobot",
+    "bridge_parameters",
+    "ros_python",
+    "run_episodes",
+]

@@ -18,8 +18,15 @@ from real_robot.simulated.robot import end
 _ENDLESS = 1e6
 """An acceleration limit that limits nothing: the simulated robot has none."""
 
+_WAIT = 0.6
+"""Of the wall time between ticks, that a tick waits for its decision."""
 
-def bridge_parameters(world: Mapping[str, Any], *, camera: str, server: str) -> dict[str, Any]:
+_DIAGNOSTICS_HZ = 4.0
+
+
+def bridge_parameters(
+    world: Mapping[str, Any], *, camera: str, server: str, steps_hz: float = 10.0
+) -> dict[str, Any]:
     """Parameters of :mod:`real_robot.ros2.node` for a simulated robot.
 
     Actions are clipped to [-1, 1] as in training, and targets to the robot's own box. The robot
@@ -30,6 +37,7 @@ def bridge_parameters(world: Mapping[str, Any], *, camera: str, server: str) -> 
         world: of :class:`SimulatedRobot`.
         camera: ``depth`` or ``cloud``, as the robot was told.
         server: ``ws://HOST:PORT`` of the policy.
+        steps_hz: control steps per second of wall time, as the robot was told.
     """
     robot, pose = world["robot"], np.asarray(world["camera"]["T_world_cam"])
     is_tool = robot["action_kind"].startswith("tool")
@@ -65,6 +73,8 @@ def bridge_parameters(world: Mapping[str, Any], *, camera: str, server: str) -> 
         "jump": list(robot["jump"]),
         "violation": "clamp",
         "dry_run": False,
+        "decision_wait_s": _WAIT / steps_hz,
+        "diagnostics_hz": _DIAGNOSTICS_HZ,
     }
     if is_tool:
         parameters["tool_topic"] = topics.TOOL

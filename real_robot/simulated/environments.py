@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ FOLDER_VARIABLE = "MFPOLICY_ROS"
 _DEFAULT_FOLDER = ".ros"
 _LEAKED = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
 _PACKAGES = ("mfpolicy", "real_robot", "envs")
+_TOLD_VERSIONS = ("rclpy", "rmw-fastrtps-cpp")
 _LARGEST_DOMAIN = 101  # above, its ports are those that Linux gives to others
 
 
@@ -45,6 +47,25 @@ def ros_python(distribution: str, folder: str | os.PathLike[str] | None = None) 
             f"folder with {FOLDER_VARIABLE}",
         )
     return python
+
+
+def ros_versions(python: Path) -> dict[str, str]:
+    """Versions of the client library and the middleware in a Python with ROS."""
+    code = (
+        "import importlib.metadata as m, json\n"
+        f"print(json.dumps({{n: m.version('ros-' + n) for n in {_TOLD_VERSIONS!r}}}))"
+    )
+    env = {name: value for name, value in os.environ.items() if name not in _LEAKED}
+    done = subprocess.run(
+        [python, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode:
+        raise BackendError(
+            "a Python with ROS must have the wheels of scripts/ros_environments.sh",
+            received=done.stderr.strip()[-300:],
+            remedy=f"run it again, without {python.parents[1]}",
+        )
+    return json.loads(done.stdout)
 
 
 @dataclass(frozen=True)

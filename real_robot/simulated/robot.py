@@ -47,7 +47,7 @@ class SimulatedRobot:
 
         place = LoopPlace(folder, domain_id=42)
         with SimulatedRobot(place, ros_python("kilted"), "metaworld/reach", steps_hz=10) as robot:
-            told = bridge_parameters(robot.world, camera="depth", server=url)
+            told = bridge_parameters(robot.world, camera="depth", server=url, steps_hz=10)
             with Bridge(place, ros_python("jazzy"), told):
                 robot.change("configure"), robot.change("activate")
                 robot.begin(seed=0), robot.arm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 
 import numpy as np
@@ -11,13 +12,16 @@ import pytest
 import envs
 from deployment.serving import running
 from envs.suites import suite_of
+from evaluation.run_folders import write_run
+from mfpolicy.cli import main
 from mfpolicy.deployment.chunk_policy import EagerChunkPolicy
+from mfpolicy.evaluation import wilson_interval
 from mfpolicy.policy import Policy
 from oracles.ros_environments import ros_environments
 from oracles.small_policy import small_policy
 from real_robot.simulated import Bridge, LoopPlace, SimulatedRobot, bridge_parameters, ros_python
 
-STEPS = 15
+STEPS, STEPS_HZ = 15, 10.0
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(1500)]
 
 
@@ -65,11 +69,13 @@ def _driven(environments, folder, policy, *, camera):
         running(policy) as server,
         SimulatedRobot(
             place, ros_python("kilted", environments), task,
-            steps_hz=10, camera=camera, horizon=STEPS,
+            steps_hz=STEPS_HZ, camera=camera, horizon=STEPS,
         ) as robot,
         Bridge(
             place, ros_python("jazzy", environments),
-            bridge_parameters(robot.world, camera=camera, server=server.url),
+            bridge_parameters(
+                robot.world, camera=camera, server=server.url, steps_hz=STEPS_HZ
+            ),
         ),
     ):  # fmt: skip
         robot.change("configure")
@@ -122,6 +128,50 @@ def test_what_drives_the_robot_is_what_the_policy_decides_in_process(
         np.testing.assert_allclose(seen["point_cloud"], here["point_cloud"][0], atol=1e-3)
         in_process = EagerChunkPolicy(_policy(task))(here)[0]
         np.testing.assert_allclose(actions, in_process, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    suite = suite_of("metaworld/reach")
+    write_run(
+        folder,
+        state_dim=9,
+        action_dim=4,
+        task="metaworld/reach",
+        control_rate_hz=80.0,
+        recipe=suite.recipes["metaworld/reach"].to_dict(),
+        points=512,
+    )
+    return folder
+
+
+def test_the_command_drives_the_robot_and_sums_it_up(environments, run, tmp_path):
+    words = ["robot=sim_ros2", "episodes=2", f"out={tmp_path}", f"environments={environments}"]
+    words += ["horizon=4", "bridge=kilted", "peer=jazzy", "compare=false", "device=cpu"]
+    assert main(["robot", str(run), *words]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["episodes"], summary["seeds"], summary["steps"]) == (2, [10000, 10001], 8)
+    rate = summary["success_rate"]
+    assert rate["n"] == 2
+    assert rate["interval"] == list(wilson_interval(rate["k"], 2))
+    assert summary["ros"]["bridge"]["distribution"] == "kilted"
+    assert summary["ros"]["peer"]["rclpy"] == "7.1.6"
+    assert summary["command_interval_ms"]["std"] >= 0
+    assert 0 < summary["frame_to_command_ms"]["p50"] <= summary["frame_to_command_ms"]["p99"]
+    assert 0 < summary["realtime_factor"]["reached"] < 1
+    assert "disarmed" in summary["refusals"]
+    lines = (tmp_path / "episodes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["result"]["seed"] for line in lines] == [10000, 10001]
+
+
+def test_without_an_environment_the_command_says_how_to_make_one(run, tmp_path, capsys):
+    words = [f"environments={tmp_path}/none", f"out={tmp_path}/out"]
+    assert main(["robot", str(run), *words]) == 2
+    said = capsys.readouterr().err
+    assert "scripts/ros_environments.sh" in said
+    assert str(tmp_path / "none" / "jazzy") in said
+    assert not (tmp_path / "out").exists()
 
 
 def _interface(task):

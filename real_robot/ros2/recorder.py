@@ -9,6 +9,7 @@ Services: ``~/start``, ``~/stop``, which keeps the episode, and ``~/discard``.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -153,7 +154,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         spin(DemonstrationRecorder, DemonstrationRecorder.end, words)
     except UserError as error:
-        print(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -64,6 +64,30 @@ def test_ros_can_parse_the_lists_of_every_example(path):
     assert mixed == {}, "ROS refuses whole numbers in a list of others"
 
 
+def test_the_example_of_a_franka_keeps_its_velocity_limits_everywhere_in_its_box():
+    """Limits by position: github.com/frankarobotics/docs, Robot specifications, 5f28326."""
+    parameters = _parsed(_told(PACKAGE / "config" / "franka_fr3.yaml"), RobotParameters)
+    most = np.array([2.9007, 1.8361, 2.9007, -0.1169, 2.8763, 4.6216, 3.0508])
+    least = np.array([-2.9007, -1.8361, -2.9007, -3.0770, -2.8763, 0.4398, -3.0508])
+    fastest = np.array([2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])
+    offset = np.array([0.6599, 0.2517, 0.2, 0.3533, 0.5757, 0.4878, 0.4628])
+    braking = np.array([6.0, 2.585, 3.5, 4.0, 17.0, 5.5, 17.0])
+    for room in (most - parameters.upper, parameters.lower - least):  # least at the ends
+        assert (room > 0).all()
+        limit = np.minimum(fastest, np.sqrt(2 * braking * room) - offset)
+        assert (np.array(parameters.velocity) <= limit).all(), limit
+    assert max(parameters.acceleration) <= 10
+
+
+def test_the_example_of_a_ur5e_is_within_the_arm():
+    """Universal_Robots_ROS2_Description, config/ur5e/joint_limits.yaml, 1c32d8f."""
+    parameters = _parsed(_told(PACKAGE / "config" / "ur5e.yaml"), RobotParameters)
+    most = np.radians([360, 360, 180, 360, 360, 360])
+    assert (np.abs([parameters.lower, parameters.upper]) <= most).all()
+    assert max(parameters.velocity) <= np.pi
+    assert max(parameters.acceleration) <= np.pi
+
+
 def test_the_package_is_of_this_version_and_installs_what_is_there():
     package = ElementTree.parse(PACKAGE / "package.xml").getroot()
     assert package.findtext("version") == mfpolicy.__version__

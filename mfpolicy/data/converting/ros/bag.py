@@ -95,7 +95,7 @@ class Bag:
         try:
             if self._is_ros1:
                 return self._types.deserialize_ros1(raw, kind)
-            return self._types.deserialize_cdr(raw, kind)
+            return decode_cdr(self._types, raw, kind)
         except Exception as error:
             raise DataError(f"a message {kind} of {self.path} is damaged: {error}") from error
 
@@ -110,6 +110,29 @@ class Bag:
             order = "<" if raw[1] & 1 else ">"
             seconds, nanoseconds = struct.unpack_from(f"{order}4xiI", raw)
         return seconds + nanoseconds * 1e-9
+
+
+def decode_cdr(types: Any, raw: bytes, kind: str) -> Any:
+    """A message of ROS 2, whatever follows it.
+
+    ``rclpy.serialization.serialize_message`` returns a buffer of estimated length, so that bags
+    which were written by it have bytes of no meaning behind a message. rosbags takes more than
+    three of them for damage.
+
+    Args:
+        types: of rosbags.
+        raw: its CDR encoding.
+        kind: its type.
+    """
+    try:
+        return types.deserialize_cdr(raw, kind)
+    except Exception as error:
+        if "size mismatch" not in str(error):
+            raise
+        definition = types.get_msgdef(kind)
+        is_little = raw[1] & 1
+        read = definition.deserialize_cdr_le if is_little else definition.deserialize_cdr_be
+        return read(raw[4:], 0, definition.cls, types)[0]
 
 
 def looks_like_bag(path: Path) -> bool:

@@ -50,6 +50,8 @@ class Rate:
         ...     rate.came(place * 0.1)
         >>> rate.hz(1.95)
         10.0
+        >>> round(rate.period_p99_s(1.95), 6)
+        0.1
     """
 
     def __init__(self, span_s: float = 2.0) -> None:

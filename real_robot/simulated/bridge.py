@@ -12,8 +12,8 @@ import numpy as np
 import yaml
 
 from real_robot.simulated import topics
+from real_robot.simulated.asking import end
 from real_robot.simulated.environments import LoopPlace
-from real_robot.simulated.robot import end
 
 _ENDLESS = 1e6
 """An acceleration limit that limits nothing: the simulated robot has none."""

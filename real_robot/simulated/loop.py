@@ -27,6 +27,7 @@ class LoopEpisode:
             sent. Both in wall time, at the robot.
         commands: that came, holds among them.
         behind: times that the simulation gave up the time it had lost, since it began.
+        actions: (A,) of each control step: with the seed, all that it takes to see it again.
         diagnostics: of the controller, after the episode.
     """
 
@@ -36,6 +37,7 @@ class LoopEpisode:
     ages_ms: tuple[float, ...]
     commands: int
     behind: int
+    actions: list[list[float]]
     diagnostics: Mapping[str, Any]
 
 
@@ -76,6 +78,7 @@ def run_episodes(
             ages_ms=tuple(report["ages_ms"]),
             commands=report["commands"],
             behind=report["behind"],
+            actions=robot.trace()["actions"],
             diagnostics=robot.diagnostics(),
         )
         episodes.append(episode)

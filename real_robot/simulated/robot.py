@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import queue
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mfpolicy.errors import RunError
+from real_robot.simulated.asking import END_S, Asked
 from real_robot.simulated.environments import LoopPlace
 
 CAMERAS = ("depth", "cloud")
 CLOCKS = ("simulated", "system")
 _START_S = 180.0  # of a simulator on a busy machine, the first time
-_END_S = 10.0
 
 
 class SimulatedRobot:
@@ -82,18 +79,14 @@ class SimulatedRobot:
                 "steps_hz": steps_hz,
             },
         }
-        self._process = place.start(
+        process = place.start(
             "robot",
             [str(python), "-m", "real_robot.ros2.peer", json.dumps(settings)],
             answers=True,
         )
-        self._events: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._replies: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._number = 0
-        self._reader = threading.Thread(target=self._listen, daemon=True)
-        self._reader.start()
+        self._asked = Asked(place, "robot", process)
         try:
-            self.world = self.wait("world", _START_S)
+            self.world = self._asked.wait("world", _START_S)
         except BaseException:
             self.close()
             raise
@@ -107,15 +100,15 @@ class SimulatedRobot:
     @property
     def process(self) -> subprocess.Popen[str]:
         """The process of its driver; that of the world is its child."""
-        return self._process
+        return self._asked.process
 
     # The world.
 
     def begin(self, seed: int) -> None:
         """Places everything by ``seed``, and lets the next command begin the episode."""
-        self._drain()
+        self._asked.forget()
         self._tell_world("reset", seed=seed)
-        self.wait("reset", _END_S)
+        self._asked.wait("reset", END_S)
         self.call("mark")
         self._tell_world("listen")
 
@@ -125,12 +118,12 @@ class SimulatedRobot:
         Raises:
             RunError: it did not end in time.
         """
-        return self.wait("ended", timeout_s)["result"]
+        return self._asked.wait("ended", timeout_s)["result"]
 
     def trace(self) -> dict[str, Any]:
         """``actions`` of each step of the episode so far, and its ``result``."""
         self._tell_world("trace")
-        return self.wait("trace", _END_S)
+        return self._asked.wait("trace", END_S)
 
     # The driver.
 
@@ -193,84 +186,11 @@ class SimulatedRobot:
         Raises:
             RunError: it could not do it, or is gone.
         """
-        self._number += 1
-        assert self._process.stdin is not None
-        line = json.dumps({"id": self._number, "do": what, "timeout_s": timeout_s, **fields})
-        try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        except (OSError, ValueError) as error:
-            raise self._gone(str(error)) from error
-        answer = self._next(self._replies, timeout_s + _END_S, what)
-        while answer["reply"] != self._number:  # of one that was given up
-            answer = self._next(self._replies, timeout_s + _END_S, what)
-        if "error" in answer:
-            raise RunError(f"the simulated robot could not {what}", received=answer["error"])
-        return answer
-
-    def wait(self, event: str, timeout_s: float) -> dict[str, Any]:
-        """The next event of a name; those before it are dropped.
-
-        Raises:
-            RunError: it did not come in time, or the process is gone.
-        """
-        until_s = time.monotonic() + timeout_s
-        while True:
-            found = self._next(self._events, until_s - time.monotonic(), event)
-            if found["event"] == event:
-                return found
+        return self._asked.call(what, timeout_s=timeout_s, **fields)
 
     def close(self) -> None:
         """Ends the process and its world."""
-        end(self._process)
-        self._reader.join(_END_S)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._asked.close()
 
     def _tell_world(self, what: str, **fields: Any) -> None:
         self.call("world", message={"do": what, **fields})
-
-    def _drain(self) -> None:
-        while not self._events.empty():
-            self._events.get()
-
-    def _next(self, source: queue.Queue[dict[str, Any]], timeout_s: float, what: str) -> Any:
-        try:
-            found = source.get(timeout=max(timeout_s, 0.0))
-        except queue.Empty:
-            raise RunError(
-                f"the simulated robot must answer in time: {what}",
-                received=f"nothing in {timeout_s:.0f} s",
-                remedy="a smaller realtime_factor leaves a slow machine more time",
-            ) from None
-        if found.get("event") == "failed":
-            raise self._gone(found["why"])
-        return found
-
-    def _gone(self, why: str) -> RunError:
-        return RunError(
-            "the simulated robot must keep running",
-            received=why,
-            remedy=f"see {self._place.log('robot')}:\n{self._place.last_words('robot')}",
-        )
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            message = json.loads(line)
-            (self._replies if "reply" in message else self._events).put(message)
-        gone = {"event": "failed", "why": "its process ended"}
-        self._events.put(gone)
-        self._replies.put(gone)
-
-
-def end(process: subprocess.Popen[str], timeout_s: float = _END_S) -> None:
-    """Ends a process by the end of its stdin, else kills it."""
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-    try:
-        process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -6,8 +6,8 @@ import json
 import sys
 
 from mfpolicy.errors import RunError
+from real_robot.simulated.asking import end
 from real_robot.simulated.environments import LoopPlace
-from real_robot.simulated.robot import end
 
 
 class PolicyProcess:

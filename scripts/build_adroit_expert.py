@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from envs.experts.training.build import build
-from envs.experts.training.recipes import RECIPES
+from envs.experts.training.imitating import build_by_search
+from envs.experts.training.recipes import RECIPES, SearchRecipe
 
 
 def main() -> None:
@@ -20,13 +21,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="of intermediate results")
     parser.add_argument("--cpu-hours", type=float, default=2.0, help="for the build in all")
     chosen = parser.parse_args()
-    path = build(
-        chosen.task,
-        RECIPES[chosen.task],
-        chosen.folder,
-        cpu_hours=chosen.cpu_hours,
-        report=partial(print, flush=True),
-    )
+    task, folder, recipe = chosen.task, chosen.folder, RECIPES[chosen.task]
+    report = partial(print, flush=True)
+    if isinstance(recipe, SearchRecipe):
+        path = build_by_search(task, recipe, folder, cpu_hours=chosen.cpu_hours, report=report)
+    else:
+        path = build(task, recipe, folder, cpu_hours=chosen.cpu_hours, report=report)
     print(path)
 
 

@@ -166,7 +166,8 @@ def test_many_environments_leave_no_context_and_no_wrong_depth(backend: str) -> 
     assert done.stderr == ""
     assert found["wrong"] == 0
     assert found["open"] == 0
-    assert found["mib"][-1] - found["mib"][7] < 30, found["mib"]
+    # Mesa gives memory back at its own times; a context that stays is 10 MiB a turn or more.
+    assert max(found["mib"][8:]) - max(found["mib"][:8]) < 50, found["mib"]
 
 
 def test_a_goal_that_is_a_site_is_in_the_cloud_of_rays(monkeypatch: pytest.MonkeyPatch) -> None:

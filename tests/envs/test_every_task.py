@@ -10,7 +10,6 @@ import pytest
 
 import envs
 from envs.base import PointCloudEnv
-from envs.experts.network import expert_file
 
 pytestmark = pytest.mark.render
 
@@ -31,18 +30,6 @@ def wander(env: PointCloudEnv, steps: int) -> None:
     generator = np.random.default_rng(0)
     for _ in range(steps):
         env.simulate(generator.uniform(-1, 1, env.action_space.shape).astype(np.float32))
-
-
-def has_expert(env: PointCloudEnv) -> bool:
-    task = env.spec_task
-    return task.expert != "network" or expert_file(*task.name.split("/")).is_file()
-
-
-def some_action(env: PointCloudEnv) -> np.ndarray:
-    """The expert's, or one that moves the robot where the expert's file is still to come."""
-    if has_expert(env):
-        return env.expert_action()
-    return np.linspace(-0.5, 0.5, env.spec_task.action_dim, dtype=np.float32)
 
 
 def landmarks(env: PointCloudEnv) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,7 +58,7 @@ def test_spaces_contain_what_is_seen_and_done(env: PointCloudEnv) -> None:
     assert info == {"seed": 1, "success": False}
     for _ in range(3):
         assert env.observation_space.contains(observation)
-        action = some_action(env)
+        action = env.expert_action()
         assert env.action_space.contains(action)
         observation, reward, terminated, truncated, info = env.step(action)
         assert np.isfinite(reward)
@@ -83,7 +70,7 @@ def test_a_seed_decides_the_episode_bit_for_bit(env: PointCloudEnv) -> None:
     def episode(seed: int) -> list[np.ndarray]:
         env.reset(seed=seed)
         frames = list(env.observe_full().values())
-        rewards = [env.simulate(some_action(env))[0] for _ in range(5)]
+        rewards = [env.simulate(env.expert_action())[0] for _ in range(5)]
         return [*frames, *env.observe_full().values(), np.array(rewards)]
 
     state = np.random.get_state()  # noqa: NPY002 - the global generator must stay untouched

@@ -12,7 +12,7 @@ import envs
 from envs.experts.network import NetworkExpert
 from envs.experts.training import episodes as episodes_module
 from envs.experts.training.build import build
-from envs.experts.training.episodes import Episode, Start, ValueFunction, run
+from envs.experts.training.episodes import Episode, ValueFunction, run
 from envs.experts.training.natural_gradient import (
     StepSettings,
     Weighted,
@@ -197,20 +197,13 @@ def test_advantages_are_discounted_sums_of_temporal_differences() -> None:
 def test_an_episode_depends_on_its_seed_alone() -> None:
     scene = Scene("door")
     expert, std = _random_expert(scene), np.full(scene.action_dim, 0.2)
-    first = run(scene, expert, Start(5), std, noise_seed=1)
-    run(scene, expert, Start(6), std)
-    again = run(scene, expert, Start(5), std, noise_seed=1)
+    first = run(scene, expert, 5, std, noise_seed=1)
+    run(scene, expert, 6, std)
+    again = run(scene, expert, 5, std, noise_seed=1)
     np.testing.assert_array_equal(first.observations, again.observations)
     np.testing.assert_array_equal(first.actions, again.actions)
-    for other in (run(scene, expert, Start(5)), run(scene, expert, Start(5), std, noise_seed=2)):
+    for other in (run(scene, expert, 5), run(scene, expert, 5, std, noise_seed=2)):
         assert not np.array_equal(first.actions, other.actions)
-
-
-def test_an_episode_may_begin_within_another() -> None:
-    scene = Scene("pen")
-    whole = run(scene, _random_expert(scene), Start(5))
-    rest = run(scene, _random_expert(scene), Start(5, whole.actions[:10]))
-    np.testing.assert_allclose(rest.observations[:-10], whole.observations[10:], atol=1e-9)
 
 
 def test_a_build_that_was_stopped_gives_the_expert_of_one_that_was_not(
@@ -220,7 +213,7 @@ def test_a_build_that_was_stopped_gives_the_expert_of_one_that_was_not(
     # A goal at the last step of any plan, so that few steps suffice to have demonstrations.
     goal = replace(REWARDS["pen"], goal=lambda s: s["object"][..., 2] > -1)
     monkeypatch.setitem(REWARDS, "pen", goal)  # type: ignore[arg-type]
-    recipe = replace(SMALL, demonstrations=2, from_plans=0.5)
+    recipe = replace(SMALL, demonstrations=2)
     lines: list[str] = []
     whole = build("pen", recipe, tmp_path / "whole", cpu_hours=1, report=lines.append)
 

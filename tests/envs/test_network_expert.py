@@ -120,8 +120,6 @@ def test_a_simulation_acts_by_the_file_of_its_task(
 @pytest.mark.parametrize("task", [task.name for task in NETWORK_TASKS])
 def test_the_file_of_a_task_fits_it(task: str) -> None:
     path = expert_file(*task.split("/"))
-    if not path.is_file():
-        pytest.skip(f"{path.name} is not there yet")
     simulation = envs.open_simulation(task)
     assert simulation.expert_action().shape == (envs.spec(task).action_dim,)
     assert NetworkExpert.load(path).meta["task"] == task

@@ -221,6 +221,7 @@ def test_killed_evaluation_keeps_its_episodes_and_leaves_no_worker(run):
     process.kill()
     process.join()
     assert len(read_log(log.parent)) >= 2
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.02)

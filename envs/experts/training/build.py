@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -14,14 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from envs.experts.network import NetworkExpert
-from envs.experts.training.episodes import Episode, Start, ValueFunction, run
+from envs.experts.training.comparing import Choice, goal_at_end, mean_reward, write_arrays
+from envs.experts.training.episodes import Episode, ValueFunction, run
 from envs.experts.training.natural_gradient import Weighted, natural_step
 from envs.experts.training.planner import Planner
 from envs.experts.training.policy import GaussianPolicy, imitate
 from envs.experts.training.recipes import Recipe
 from envs.experts.training.scene import Scene
 
-PLAN_SEED, TRAIN_SEED, CHOICE_SEED = 3_000_000, 4_000_000, 5_000_000
+PLAN_SEED, TRAIN_SEED = 3_000_000, 4_000_000
 
 
 def build(
@@ -74,7 +74,7 @@ def _plans(
             started = time.process_time()
             observations, actions, goals = planner.episode(seed)
             cpu_s = time.process_time() - started
-            _write(
+            write_arrays(
                 path, observations=observations, actions=actions, goals=goals, cpu_s=np.array(cpu_s)
             )
         with np.load(path, allow_pickle=False) as file:
@@ -114,7 +114,7 @@ class _Trainer:
             torch.as_tensor(observations, dtype=torch.float32),
             torch.as_tensor(actions, dtype=torch.float32),
         )
-        self._best: dict[str, Any] = {"score": -np.inf, "arrays": self._policy.arrays()}
+        self._choice = Choice(scene, recipe.choose_episodes, self._policy.arrays())
         imitate(self._policy, *self._guide, epochs=recipe.imitate, seed=0)
 
     def improve(self) -> str:
@@ -123,45 +123,21 @@ class _Trainer:
         expert = NetworkExpert(self._policy.arrays())
         first = TRAIN_SEED + self.iteration * recipe.episodes
         seeds = range(first, first + recipe.episodes)
-        within = round(recipe.from_plans * recipe.episodes)
-        starts = [*map(self._within_a_plan, seeds[:within]), *map(Start, seeds[within:])]
-        episodes = [
-            run(self._scene, expert, start, std, noise_seed=seed)
-            for start, seed in zip(starts, seeds, strict=True)
-        ]
+        episodes = [run(self._scene, expert, seed, std, noise_seed=seed) for seed in seeds]
         kl = natural_step(self._policy, self._pairs(episodes), recipe.step)
         self.iteration += 1
         self._count()
         return (
-            f"iteration {self.iteration}: goal at the end {_end(episodes[within:]):.2f}, "
-            f"reward {_reward(episodes[within:]):.3f}, std {std.mean():.3f}, kl {kl:.3f}, "
+            f"iteration {self.iteration}: goal at the end {goal_at_end(episodes):.2f}, "
+            f"reward {mean_reward(episodes):.3f}, std {std.mean():.3f}, kl {kl:.3f}, "
             f"{self.cpu_s / 60:.1f} min"
         )
 
-    def _within_a_plan(self, seed: int) -> Start:
-        """A step of one of the plans, both drawn by ``seed``."""
-        rng = np.random.default_rng(seed)
-        plan = self._plans[rng.integers(len(self._plans))]
-        return Start(int(plan["seed"]), plan["actions"][: rng.integers(len(plan["actions"]))])
-
     def compare(self) -> str:
         """The mean action on fixed seeds; the best iterate is kept."""
-        arrays = {name: array.copy() for name, array in self._policy.arrays().items()}
-        seeds = range(CHOICE_SEED, CHOICE_SEED + self._recipe.choose_episodes)
-        expert = NetworkExpert(arrays)
-        episodes = [run(self._scene, expert, Start(seed)) for seed in seeds]
-        success, reward = _end(episodes), _reward(episodes)
-        change = np.mean([np.abs(np.diff(e.actions.clip(-1, 1), axis=0)).mean() for e in episodes])
-        score = success + 1e-3 * reward
-        if score > self._best["score"]:
-            self._best = {
-                "score": score, "success": success, "change": float(change),
-                "iteration": self.iteration, "arrays": arrays,
-            }  # fmt: skip
+        line = self._choice.compare(self._policy.arrays(), self.iteration)
         self._count()
-        return (
-            f"mean action: goal at the end {success:.2f}, reward {reward:.3f}, change {change:.3f}"
-        )
+        return line
 
     def save(self) -> None:
         """Writes everything a later call goes on from, at once or not at all."""
@@ -173,8 +149,8 @@ class _Trainer:
             "optimizer": self._value.optimizer.state_dict(),
             "random": torch.get_rng_state(),
             "best": {
-                **self._best,
-                "arrays": {k: torch.as_tensor(v) for k, v in self._best["arrays"].items()},
+                **self._choice.best,
+                "arrays": {k: torch.as_tensor(v) for k, v in self._choice.best["arrays"].items()},
             },
         }
         part = self._path.with_suffix(".part")
@@ -192,20 +168,12 @@ class _Trainer:
         self._value.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
         arrays = {name: array.numpy() for name, array in state["best"]["arrays"].items()}
-        self._best = {**state["best"], "arrays": arrays}
+        self._choice.best = {**state["best"], "arrays": arrays}
         self._clock = time.process_time()
 
     def write(self, path: Path, task: str) -> Path:
         """Writes the best iterate as an expert's file."""
-        meta = {
-            "task": f"adroit/{task}",
-            "iteration": self._best.get("iteration"),
-            "goal_at_end": self._best.get("success"),
-            "seeds": [CHOICE_SEED, CHOICE_SEED + self._recipe.choose_episodes],
-            "cpu_minutes": round(self.cpu_s / 60, 1),
-        }
-        _write(path, **self._best["arrays"], meta=np.array(json.dumps(meta)))
-        return path
+        return self._choice.write(path, task, self.cpu_s)
 
     def _pairs(self, episodes: list[Episode]) -> Weighted:
         """The batch, and the demonstrations at the weight of the batch's best advantage."""
@@ -225,17 +193,3 @@ class _Trainer:
     def _count(self) -> None:
         now = time.process_time()
         self.cpu_s, self._clock = self.cpu_s + now - self._clock, now
-
-
-def _end(episodes: list[Episode]) -> float:
-    return float(np.mean([episode.goals[-1] for episode in episodes]))
-
-
-def _reward(episodes: list[Episode]) -> float:
-    return float(np.mean([episode.rewards.mean() for episode in episodes]))
-
-
-def _write(path: Path, **arrays: Any) -> None:
-    part = path.with_name(f"part_{path.name}")
-    np.savez(part, **arrays)
-    os.replace(part, path)

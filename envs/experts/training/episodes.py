@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from envs.experts.network import NetworkExpert
 from envs.experts.training.scene import Scene
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where an episode begins: the placement of a seed, after actions (K, A) of a plan, if any."""
-
-    seed: int
-    actions: NDArray[Any] | Sequence[NDArray[Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -33,17 +23,23 @@ class Episode:
     goals: NDArray[np.bool_]
 
 
+class Acting(Protocol):
+    """What an episode is run with."""
+
+    def output(self, state: NDArray[Any], /) -> NDArray[Any]:
+        """(A,) the action of an observation (O,)."""
+        ...
+
+
 def run(
     scene: Scene,
-    expert: NetworkExpert,
-    start: Start,
+    expert: Acting,
+    seed: int,
     std: NDArray[Any] | None = None,
     noise_seed: int = 0,
 ) -> Episode:
-    """An episode of ``expert``, with noise of ``std`` (A,), drawn by ``noise_seed``, if given."""
-    scene.reset(start.seed)
-    for action in start.actions:
-        scene.step(action)
+    """The episode of ``seed``, with noise of ``std`` (A,), drawn by ``noise_seed``, if given."""
+    scene.reset(seed)
     noise = np.zeros((scene.horizon, scene.action_dim))
     if std is not None:
         noise = np.random.default_rng(noise_seed).normal(size=noise.shape) * std

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from envs.experts.training.natural_gradient import StepSettings
 from envs.experts.training.planner import PlannerSettings
+from envs.experts.training.search import SearchSettings
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,6 @@ class Recipe:
         guide, guide_decay: weight of the demonstrations in the first step, and its decay.
         std: of exploration at first. least_std: at last. step: of the natural gradient.
         imitate: epochs of imitation before the first iteration.
-        from_plans: share of the episodes that begin within a demonstration, where what matters
-            happens, in place of a task's own start.
         choose_every: iterations between two comparisons on ``choose_episodes`` fixed seeds.
     """
 
@@ -34,21 +33,36 @@ class Recipe:
     least_std: float = 0.08
     step: StepSettings = field(default_factory=StepSettings)
     imitate: int = 30
-    from_plans: float = 0.0
     choose_every: int = 10
     choose_episodes: int = 100
 
 
-RECIPES: Mapping[str, Recipe] = {
+@dataclass(frozen=True)
+class SearchRecipe:
+    """How an expert is built whose law is known but for its numbers.
+
+    Attributes:
+        search: for the numbers of the controller.
+        rounds: of imitation (DAgger). episodes: of one round. epochs: of one round.
+        noise: standard deviation of the actions' noise in them.
+        width: of the network's two hidden layers.
+        choose_episodes: two rounds are compared on these.
+    """
+
+    search: SearchSettings = field(default_factory=SearchSettings)
+    rounds: int = 10
+    episodes: int = 150
+    epochs: int = 15
+    noise: float = 0.05
+    width: int = 96
+    choose_episodes: int = 100
+
+
+RECIPES: Mapping[str, Recipe | SearchRecipe] = {
     "door": Recipe(PlannerSettings(samples=32, noise=0.3)),
     "hammer": Recipe(PlannerSettings(samples=64, noise=0.4), demonstrations=8),
     "pen": Recipe(
         PlannerSettings(samples=48, noise=0.6, lookahead=24), demonstrations=16, episodes=200
     ),
-    "relocate": Recipe(
-        PlannerSettings(samples=48, noise=0.4, lookahead=24),
-        demonstrations=7,
-        imitate=150,
-        from_plans=0.5,
-    ),
+    "relocate": SearchRecipe(),
 }

@@ -23,6 +23,9 @@ class Scene:
 
     Args:
         task: ``door``, ``hammer``, ``pen`` or ``relocate``.
+
+    Attributes:
+        center, scale: (A,) of the actuators: a command is ``center + action * scale``.
     """
 
     def __init__(self, task: str) -> None:
@@ -46,7 +49,7 @@ class Scene:
             getattr(model, gains)[:] = getattr(self._env.model, gains)
         self._env.model, self._env.data = model, mujoco.MjData(model)
         self.model, self.data = model, self._env.data
-        self._center, self._range = self._env.act_mean, self._env.act_rng
+        self.center, self.scale = self._env.act_mean, self._env.act_rng
         self._first = {name: model.sensor(f"signal_{name}").adr[0] for name in self.reward.measured}
         self.reset(0)
 
@@ -76,7 +79,7 @@ class Scene:
 
     def control(self, action: NDArray[Any]) -> NDArray[np.float64]:
         """(…, A) actuator commands of actions (…, A)."""
-        return self._center + np.clip(action, -1.0, 1.0) * self._range
+        return self.center + np.clip(action, -1.0, 1.0) * self.scale
 
     def signals(self) -> Signals:
         """What the reward measures, now."""

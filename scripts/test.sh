@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 ensure_environment dev
 install_browser
+! has_apt || apt_install libosmesa6 # its depth is compared with that of EGL
 cd "$ROOT"
 
 say "Lint"

@@ -97,7 +97,9 @@ def test_every_preset_composes_to_registered_parts(preset):
 def test_every_component_file_names_options_that_exist(kind, name):
     values = yaml.safe_load((config_dir() / kind / f"{name}.yaml").read_text())
     known = REGISTRIES[kind].options(values.pop("name"))
-    parse_options(StateOptions, values.pop("state", None) if kind == "encoder" else None)
+    if kind == "encoder":
+        parse_options(StateOptions, values.pop("state", None))
+        assert {values.pop("fusion"), values.pop("history")} == {None}
     assert set(values) <= set(known)
 
 

@@ -158,6 +158,7 @@ class TrainConfig(PresetConfig):
 
     Attributes:
         augment: augmentations by registered name, each whether it is ``enabled``, and its options.
+        auxiliary: auxiliary losses on the encoder, likewise.
     """
 
     task: str
@@ -171,12 +172,14 @@ class TrainConfig(PresetConfig):
     validation: ValidationConfig
     logging: LoggingConfig
     augment: dict[str, Any] = field(default_factory=dict)
+    auxiliary: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, options in self.augment.items():
-            if not isinstance(options, dict) or not isinstance(options.get("enabled"), bool):
-                raise ConfigError(f"augment.{name}.enabled must be true or false", received=options)
+        for group in ("augment", "auxiliary"):
+            for name, own in getattr(self, group).items():
+                if not isinstance(own, dict) or not isinstance(own.get("enabled"), bool):
+                    raise ConfigError(f"{group}.{name}.enabled must be true or false", received=own)
         not_empty(task=self.task, data=self.data, out=self.out)
         at_least(0, seed=self.seed)
         known_device(self.device)

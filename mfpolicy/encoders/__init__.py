@@ -7,10 +7,24 @@ Example:
 """
 
 from mfpolicy.encoders.base import ENCODERS, CloudEncoder
-from mfpolicy.encoders.observation import ObservationEncoder
+from mfpolicy.encoders.observation import ObservationEncoder, build_observation_encoder
+from mfpolicy.encoders.point_transformer import PointTransformer
 from mfpolicy.encoders.pointnet import PointNet
+from mfpolicy.encoders.pyramid import Pyramid
+from mfpolicy.encoders.set_abstraction import SetAbstraction
 
 build = ENCODERS.build
 names = ENCODERS.names
 
-__all__ = ["ENCODERS", "CloudEncoder", "ObservationEncoder", "PointNet", "build", "names"]
+__all__ = [
+    "ENCODERS",
+    "CloudEncoder",
+    "ObservationEncoder",
+    "PointNet",
+    "PointTransformer",
+    "Pyramid",
+    "SetAbstraction",
+    "build",
+    "build_observation_encoder",
+    "names",
+]

@@ -2,27 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import nn
 
-from mfpolicy.encoders.base import CloudEncoder
-from mfpolicy.encoders.state import StateEncoder
+from mfpolicy.encoders.base import ENCODERS, CloudEncoder
+from mfpolicy.encoders.fusion import FUSIONS
+from mfpolicy.encoders.history import HISTORIES
+from mfpolicy.encoders.state import StateEncoder, StateOptions
+from mfpolicy.options import check_type, parse_options
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What was made of a batch of observations.
+
+    Attributes:
+        condition: (B, C), the vector and behind it the flattened tokens, as networks take it.
+        clouds: (F, D), the vector of each frame's cloud alone. Frames that a batch repeats are
+            there once.
+        vectors: (F, V), the fused vector of each frame.
+        place: (B, To) int64, which of the F frames stands where.
+        first: (F,) int64, the place in (B · To) where each frame stands.
+    """
+
+    condition: torch.Tensor
+    clouds: torch.Tensor
+    vectors: torch.Tensor
+    place: torch.Tensor
+    first: torch.Tensor
 
 
 class ObservationEncoder(nn.Module):
-    """Encodes each frame's cloud and state and concatenates the frames.
+    """Encodes each frame's cloud and state, fuses the two, and puts the frames together.
+
+    The condition is one tensor, so that whatever handles conditions (null conditions, rows that
+    are chosen, exported graphs) need not know of tokens: the vector comes first, the tokens of all
+    frames lie flattened behind it, and the network, which is built with their numbers, takes them
+    apart.
 
     Args:
         cloud: the point-cloud encoder.
         state: the robot-state encoder.
         n_obs_steps: To.
+        fusion: registered name, None concatenates.
+        history: registered name, None stacks the frames.
+        tokens: hand the cloud's tokens to the network, if it has any.
+
+    Attributes:
+        vector_dim: size of the condition's vector.
+        tokens: number of tokens behind it, To · K, or 0. token_dim: size of one.
+        output_dim: of all of it, C.
+
+    Raises:
+        ConfigError: a name is unknown, or the fusion needs tokens that the cloud does not have.
     """
 
-    def __init__(self, cloud: CloudEncoder, state: StateEncoder, *, n_obs_steps: int) -> None:
+    def __init__(
+        self,
+        cloud: CloudEncoder,
+        state: StateEncoder,
+        *,
+        n_obs_steps: int,
+        fusion: str | None = None,
+        history: str | None = None,
+        tokens: bool = False,
+    ) -> None:
         super().__init__()
+        for name, given in (("fusion", fusion), ("history", history)):
+            check_type(name, given, str | None)
         self.cloud = cloud
         self.state = state
-        self.output_dim = n_obs_steps * (cloud.output_dim + state.output_dim)
+        self.fusion = FUSIONS.build(fusion or "concatenation", cloud=cloud, state=state)
+        self.history = HISTORIES.build(
+            history or "stacking", dim=self.fusion.output_dim, n_obs_steps=n_obs_steps
+        )
+        self.plain = fusion is None and history is None
+        self.vector_dim = self.history.output_dim
+        self.token_dim = cloud.token_dim if tokens else 0
+        self.tokens = n_obs_steps * cloud.tokens if tokens else 0
+        self.output_dim = self.vector_dim + self.tokens * self.token_dim
+        if self.tokens:
+            self.token_place = nn.Parameter(torch.randn(n_obs_steps, 1, self.token_dim) * 0.1)
 
     def forward(
         self,
@@ -30,27 +94,82 @@ class ObservationEncoder(nn.Module):
         agent_pos: torch.Tensor,
         frame: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Returns the condition (B, output_dim).
+        """Returns the condition (B, output_dim); arguments as in :meth:`encode`."""
+        return self.encode(point_cloud, agent_pos, frame).condition
+
+    def encode(
+        self,
+        point_cloud: torch.Tensor,
+        agent_pos: torch.Tensor,
+        frame: torch.Tensor | None = None,
+    ) -> Encoded:
+        """Encodes a batch of observations.
 
         Args:
             point_cloud: (B, To, P, C), normalised.
             agent_pos: (B, To, S), normalised.
             frame: (B, To) int64 or None; equal numbers name the same frame, which is encoded once.
         """
-        batch = point_cloud.shape[0]
         clouds, states = point_cloud.flatten(0, 1), agent_pos.flatten(0, 1)  # (B * To, …)
-        if frame is None:
-            return self._encode(clouds, states).reshape(batch, -1)
-        unique, place = torch.unique(frame, return_inverse=True)
-        if len(unique) == frame.numel():
-            return self._encode(clouds, states).reshape(batch, -1)
-        place = place.flatten()  # (B * To,), each frame's number among the unique ones
-        one_of_each = place.new_empty(len(unique))
-        one_of_each[place] = torch.arange(len(place), device=place.device)
-        features = self._encode(clouds[one_of_each], states[one_of_each])
-        # index_select: its gradient adds up in a fixed order on a CPU, that of indexing does not.
-        return features.index_select(0, place).reshape(batch, -1)
+        place, first = _places(frame, point_cloud)
+        if first.shape[0] < clouds.shape[0]:  # not len(), which would fix it in an exported graph
+            clouds, states = clouds[first], states[first]
+        shared = self.tokens or self.fusion.needs_tokens
+        vector, tokens = self.cloud.with_tokens(clouds) if shared else (self.cloud(clouds), None)
+        fused, tokens = self.fusion(vector, self.state(states), tokens)
+        condition = self.history(_each(fused, place))
+        if self.tokens:
+            assert tokens is not None
+            placed = _each(tokens, place) + self.token_place  # (B, To, K, D)
+            condition = torch.cat([condition, placed.flatten(1)], dim=1)
+        return Encoded(condition, vector, fused, place, first)
 
-    def _encode(self, clouds: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        """(F, P, C) and (F, S) → (F, cloud ⊕ state features)."""
-        return torch.cat([self.cloud(clouds), self.state(states)], dim=-1)
+
+def build_observation_encoder(
+    options: Mapping[str, Any], *, point_dim: int, state_dim: int, n_obs_steps: int, tokens: bool
+) -> ObservationEncoder:
+    """Builds it from the encoder's options as a preset has them.
+
+    Args:
+        options: registered name under ``name`` and the options of the cloud's encoder; beside them
+            ``state``, the options of the state's, and the names of ``fusion`` and ``history``.
+        point_dim: values per point.
+        state_dim: S.
+        n_obs_steps: To.
+        tokens: whether the network can use tokens.
+
+    Raises:
+        ConfigError: a name or an option is unknown, or parts do not fit one another.
+    """
+    own = dict(options)
+    state_options = parse_options(StateOptions, own.pop("state", None))
+    combined = {key: own.pop(key, None) for key in ("fusion", "history")}
+    cloud = ENCODERS.build(**own, point_dim=point_dim)
+    state = StateEncoder(state_options, state_dim=state_dim)
+    return ObservationEncoder(
+        cloud, state, n_obs_steps=n_obs_steps, tokens=tokens and cloud.tokens > 0, **combined
+    )
+
+
+def _places(
+    frame: torch.Tensor | None, point_cloud: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which frame stands where, (B, To), and one place (F,) in (B · To) of each."""
+    batch, steps = point_cloud.shape[:2]
+    every = torch.arange(batch * steps, device=point_cloud.device)
+    if frame is None:
+        return every.view(batch, steps), every
+    unique, place = torch.unique(frame, return_inverse=True)
+    if len(unique) == frame.numel():
+        return every.view(batch, steps), every
+    first = every.new_empty(len(unique))
+    first[place.flatten()] = every
+    return place, first
+
+
+def _each(features: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """Features (F, …) of frames at their places (B, To) → (B, To, …)."""
+    if features.shape[0] == place.numel():
+        return features.unflatten(0, place.shape)
+    # index_select: its gradient adds up in a fixed order on a CPU, that of indexing does not.
+    return features.index_select(0, place.flatten()).unflatten(0, place.shape)

@@ -8,9 +8,11 @@ Example:
 """
 
 from mfpolicy.networks.base import NETWORKS, Network
+from mfpolicy.networks.mlp_mixer import MlpMixer
+from mfpolicy.networks.transformer import Transformer
 from mfpolicy.networks.unet1d import UNet1D
 
 build = NETWORKS.build
 names = NETWORKS.names
 
-__all__ = ["NETWORKS", "Network", "UNet1D", "build", "names"]
+__all__ = ["NETWORKS", "MlpMixer", "Network", "Transformer", "UNet1D", "build", "names"]

@@ -22,11 +22,14 @@ class Network(nn.Module):
     Attributes:
         action_dim: A.
         horizon: Th.
-        condition_dim: C.
+        condition_dim: C, without tokens.
+        takes_tokens: whether it is built with ``tokens`` and ``token_dim``, and then takes a
+            condition (B, C + tokens · token_dim) with the flattened tokens behind the vector.
         compiled_features: what training calls in place of :meth:`features` where it takes a
             gradient; None leaves that to :meth:`features`. Passes in forward mode never use it.
     """
 
+    takes_tokens: bool = False
     compiled_features: Callable[..., tuple[torch.Tensor, list[torch.Tensor]]] | None = None
 
     def __init__(self, *, action_dim: int, horizon: int, condition_dim: int) -> None:

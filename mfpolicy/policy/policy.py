@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from mfpolicy import encoders, networks, objectives
+from mfpolicy import objectives
 from mfpolicy.data.normalizer import Normalizer
-from mfpolicy.encoders.observation import ObservationEncoder
-from mfpolicy.encoders.state import StateEncoder, StateOptions
 from mfpolicy.objectives.reward import Reward, best_of_chunks
 from mfpolicy.objectives.tilting import Tilting
 from mfpolicy.objectives.velocity import ConditionalVelocity
-from mfpolicy.options import check_range, parse_options
+from mfpolicy.options import check_range
 from mfpolicy.policy.observation import checked_field, frame_gap
+from mfpolicy.policy.parts import build_encoder, build_heads, build_network
 from mfpolicy.policy.selection import candidates, starting_noise
 from mfpolicy.policy.spec import PolicySpec
 from mfpolicy.types import Batch, Observation
@@ -55,23 +55,15 @@ class Policy(nn.Module):
         self.spec = spec
         dims = (spec.point_dim, spec.state_dim, spec.action_dim)
         self.normalizer = normalizer if normalizer is not None else Normalizer.identity(*dims)
-        encoder = spec.part("encoder")
-        state_options = parse_options(StateOptions, encoder.pop("state", None))
-        cloud = encoders.build(**encoder, point_dim=spec.point_dim)
-        state = StateEncoder(state_options, state_dim=spec.state_dim)
-        self.encoder = ObservationEncoder(cloud, state, n_obs_steps=spec.n_obs_steps)
+        self.encoder = build_encoder(spec)
         self.objective = objectives.build(**spec.part("objective"))
-        self.network = networks.build(
-            **{**spec.part("network"), **self.objective.network_options},
-            action_dim=spec.action_dim,
-            horizon=spec.horizon,
-            condition_dim=self.encoder.output_dim,
-        )
+        self.network = build_network(spec, self.encoder, self.objective)
         self.null = (
             nn.Parameter(torch.zeros(1, self.encoder.output_dim))
             if self.objective.needs_null
             else None
         )
+        self.auxiliary = build_heads(spec, self.encoder)  # last: others draw the same without
         # in tuples, they are none of the policy's own modules
         self._teacher: tuple[Policy, ...] = ()
         self._average: tuple[Policy, ...] = ()
@@ -89,7 +81,9 @@ class Policy(nn.Module):
         Raises:
             ConfigError: the objective learns from a teacher, and :meth:`learn_from` gave none.
         """
-        velocity = self.velocity(batch)
+        seen = self._normalised(batch)
+        encoded = self.encoder.encode(seen.point_cloud, seen.agent_pos, seen.frame)
+        velocity = self._under(encoded.condition, batch)
         if self.objective.needs_teacher and self._teacher:
             with torch.no_grad():
                 teacher = self._teacher[0]
@@ -97,7 +91,12 @@ class Policy(nn.Module):
         if self.objective.needs_average and self._average:
             with torch.no_grad():
                 velocity.average = self._average[0].velocity(batch)
-        return self.objective.loss(velocity, self.normalizer.action(batch.action), generator)
+        loss, diagnostics = self.objective.loss(velocity, seen.action, generator)
+        for name, head in self.auxiliary.items():
+            own = head(encoded, seen)
+            loss = loss + head.weight * own  # type: ignore[operator]
+            diagnostics[f"auxiliary_{name}"] = own.detach()
+        return loss, diagnostics
 
     def learn_from(self, teacher: Policy) -> None:
         """Shows the objective the velocity of ``teacher`` in :meth:`loss`; the teacher is frozen.
@@ -113,17 +112,26 @@ class Policy(nn.Module):
 
     def velocity(self, batch: Batch) -> ConditionalVelocity:
         """Returns the network under the observations of a batch in environment units."""
-        condition = self.encoder(
-            self.normalizer.point_cloud(batch.point_cloud),
-            self.normalizer.agent_pos(batch.agent_pos),
-            batch.frame,
-        ).to(batch.action.dtype)  # under autocast, what du/dt takes must not stay in bfloat16
+        seen = self._normalised(batch)
+        return self._under(self.encoder(seen.point_cloud, seen.agent_pos, seen.frame), batch)
+
+    def _normalised(self, batch: Batch) -> Batch:
+        return dataclasses.replace(
+            batch,
+            point_cloud=self.normalizer.point_cloud(batch.point_cloud),
+            agent_pos=self.normalizer.agent_pos(batch.agent_pos),
+            action=self.normalizer.action(batch.action),
+        )
+
+    def _under(self, encoded: torch.Tensor, batch: Batch) -> ConditionalVelocity:
+        # under autocast, what du/dt takes must not stay in bfloat16
+        condition = encoded.to(batch.action.dtype)
         null = self.network.prepare(self.null) if self.null is not None else None
         return ConditionalVelocity(
             self.network,
             self.network.prepare(condition).to(condition.dtype),
             null=null.to(condition.dtype) if null is not None else None,
-            condition=condition,
+            condition=condition[:, : self.encoder.vector_dim],
             gap=frame_gap(batch),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mfpolicy.errors import ConfigError
@@ -27,6 +27,7 @@ class PolicySpec:
             that of the point clouds, so that a robot repeats it.
         demonstration_seeds: seeds of the episodes it was trained on; an evaluation keeps clear of
             them.
+        auxiliary: options of the auxiliary losses that it was trained with, by registered name.
 
     Raises:
         ConfigError: the executed actions do not fit the chunk.
@@ -47,6 +48,7 @@ class PolicySpec:
     control_rate_hz: float | None = None
     recipe: Mapping[str, Any] | None = None
     demonstration_seeds: Sequence[int] | None = None
+    auxiliary: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         longest = self.horizon - self.n_obs_steps + 1

@@ -134,7 +134,7 @@ def _check(teacher: PolicySpec, policy: Policy, options: TeacherOptions) -> None
     objective = _check_objective(theirs["objective"], policy.objective)
     theirs["network"] |= objective.network_options
     own["network"] |= policy.objective.network_options
-    parts = [part for part in ("encoder", "network") if theirs[part] != own[part]]
+    parts = [p for p in ("encoder", "network") if _given(theirs[p]) != _given(own[p])]
     if options.start and parts:
         raise ConfigError(
             f"a student that starts from its teacher's weights must have its {' and '.join(parts)}",
@@ -164,6 +164,11 @@ def _check_objective(teacher: Mapping[str, Any], student: Objective) -> Objectiv
             remedy="set objective.noise to the teacher's, or take another teacher",
         )
     return objective
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options but those at null, which a teacher of an earlier version does not name."""
+    return {key: value for key, value in options.items() if value is not None}
 
 
 def _plain(spec: PolicySpec) -> dict[str, Any]:

@@ -141,7 +141,8 @@ def _windows(
 def settled(config: TrainConfig, world: World) -> TrainConfig:
     """Returns the configuration as a run keeps it.
 
-    The number of processes decides the pieces of a batch; augmentations that are off are left out.
+    The number of processes decides the pieces of a batch; augmentations and auxiliary losses that
+    are off are left out.
     """
     options = config.training
     pieces = micro_batches_of(
@@ -151,6 +152,7 @@ def settled(config: TrainConfig, world: World) -> TrainConfig:
         config,
         training=dataclasses.replace(options, micro_batches=pieces),
         augment={name: own for name, own in config.augment.items() if own["enabled"]},
+        auxiliary={name: own for name, own in config.auxiliary.items() if own["enabled"]},
     )
 
 
@@ -192,6 +194,10 @@ def _build(
         control_rate_hz=dataset.spec.control_rate_hz,
         recipe=recipe.to_dict() if recipe is not None else None,
         demonstration_seeds=seeds,
+        auxiliary={
+            name: {key: value for key, value in own.items() if key != "enabled"}
+            for name, own in config.auxiliary.items()
+        },
     )
     with DRAWING_WEIGHTS, torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

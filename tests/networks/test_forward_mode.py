@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.autograd import forward_ad
 
-from mfpolicy.networks.forward_mode import GroupNorm, apply_linear
+from mfpolicy.networks.forward_mode import GroupNorm, PlainLayerNorm, apply_linear
 from mfpolicy.networks.live_conv import LiveConv1d, LiveUpsample1d
 
 
@@ -27,10 +27,16 @@ def _layers():
     conv = LiveConv1d(8, 8, kernel_size=3, length=3)
     padded = nn.Conv1d(8, 8, 3, padding=1)
     padded.load_state_dict(conv.state_dict())
-    return {"norm": (norm, plain), "upsample": (upsample, transposed), "conv": (conv, padded)}
+    layers = (PlainLayerNorm(3), nn.LayerNorm(3, elementwise_affine=False))
+    return {
+        "layer norm": layers,
+        "norm": (norm, plain),
+        "upsample": (upsample, transposed),
+        "conv": (conv, padded),
+    }
 
 
-@pytest.mark.parametrize("name", ["norm", "upsample", "conv"])
+@pytest.mark.parametrize("name", ["layer norm", "norm", "upsample", "conv"])
 @pytest.mark.parametrize("grad", [False, True])
 def test_value_and_derivative_are_those_of_the_plain_layer(name, grad):
     ours, plain = (layer.double() for layer in _layers()[name])

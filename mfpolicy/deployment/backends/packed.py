@@ -18,8 +18,8 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def can_pack(module: ActionModule) -> bool:
     """Whether the parts of a policy are those that there are loops for."""
-    policy = module.policy
-    return isinstance(policy.encoder.cloud, PointNet) and type(policy.network) is UNet1D
+    encoder, network = module.policy.encoder, module.policy.network
+    return isinstance(encoder.cloud, PointNet) and encoder.plain and type(network) is UNet1D
 
 
 @BACKENDS.register("packed")
@@ -36,8 +36,9 @@ class PackedBackend:
     def __init__(self, module: ActionModule, target: Target) -> None:
         if not can_pack(module):
             raise ConfigError(
-                "packed weights are for the encoder pointnet with the network unet1d",
-                received=(module.spec.encoder["name"], module.spec.network["name"]),
+                "packed weights are for the encoder pointnet, without fusion and history of its "
+                "own, with the network unet1d",
+                received=(dict(module.spec.encoder), module.spec.network["name"]),
                 remedy="compile with backend=inductor",
             )
         from mfpolicy.deployment.packed.policy import PackedPolicy

@@ -28,7 +28,8 @@ def trace(module: ActionModule) -> ExportedProgram:
     """
     batch = Dim("batch", min=1, max=MAX_BATCH)
     free = {0: batch}
-    cloud = free if module.spec.points else {0: batch, 2: Dim("points", min=1, max=MAX_POINTS)}
+    least = module.policy.encoder.cloud.least_points
+    cloud = free if module.spec.points else {0: batch, 2: Dim("points", min=least, max=MAX_POINTS)}
     # two rows: a batch of one would be taken for a constant
     return torch.export.export(
         module, module.example_inputs(2), dynamic_shapes=(cloud, free, free), strict=False

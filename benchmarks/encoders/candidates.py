@@ -1,0 +1,47 @@
+"""What is compared: pairs of an encoder and a network, at the sizes of their configurations.
+
+All are ``mp1_small`` but for these two parts: two frames of 256 points, chunks of four actions,
+MeanFlow, one network evaluation.
+"""
+
+from __future__ import annotations
+
+from mfpolicy.config import compose_preset
+from mfpolicy.policy import Policy
+from mfpolicy.presets import policy_spec
+
+PRESET = "mp1_small"
+SIZES = {"point_dim": 3, "state_dim": 9, "action_dim": 4}
+BASELINE = "pointnet+unet1d_small"
+FIRST = "encoder.centers=first"
+CANDIDATES: dict[str, tuple[str, ...]] = {
+    BASELINE: ("encoder=pointnet", "network=unet1d_small"),
+    "pointnet+mlp_mixer": ("encoder=pointnet", "network=mlp_mixer"),
+    "pointnet+transformer": ("encoder=pointnet", "network=transformer"),
+    "pyramid+unet1d_small": ("encoder=pyramid", "network=unet1d_small"),
+    "pyramid+mlp_mixer": ("encoder=pyramid", "network=mlp_mixer"),
+    "set_abstraction+mlp_mixer": ("encoder=set_abstraction", "network=mlp_mixer"),
+    "set_abstraction(first)+mlp_mixer": ("encoder=set_abstraction", FIRST, "network=mlp_mixer"),
+    "point_transformer+mlp_mixer": ("encoder=point_transformer", "network=mlp_mixer"),
+    "point_transformer(first)+mlp_mixer": (
+        *("encoder=point_transformer", FIRST, "encoder.fusion=cross_attention"),
+        "network=mlp_mixer",
+    ),
+    "point_transformer+transformer": ("encoder=point_transformer", "network=transformer"),
+    "point_transformer(first)+transformer": (
+        *("encoder=point_transformer", FIRST),
+        "network=transformer",
+    ),
+}
+"""Overrides of the preset by name. ``(first)``: the cloud's first points are the centres."""
+
+
+def build(name: str) -> Policy:
+    """Builds a candidate, untrained, for a Meta-World task.
+
+    Example:
+        >>> build("pointnet+mlp_mixer").network.horizon
+        4
+    """
+    config = compose_preset(PRESET, CANDIDATES[name])
+    return Policy(policy_spec(config, **SIZES)).eval()

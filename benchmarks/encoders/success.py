@@ -1,0 +1,142 @@
+"""Success of every pair of encoder and network on six Meta-World tasks, against its latency.
+
+Same ten demonstrations, objective (MeanFlow), number of steps and evaluation seeds for all. It goes
+on where it stopped, and writes the result after every cell; cells are taken task by task, so that
+an unfinished study still compares all of its candidates on the tasks that it has:
+
+    python -m benchmarks.encoders.success --out benchmarks/results/2026-11-27-encoders-success \\
+        --latency benchmarks/results/2026-11-27-encoders-latency.json
+
+The tasks were chosen before any was run, one or two of each difficulty and every one with an expert
+that succeeds in at least 85 % of episodes: drawer-open and lever-pull (easy), peg-insert-side
+(medium), assembly and push (hard), shelf-place (very hard). ``lever-pull`` and ``assembly`` ask for
+an orientation or a fit that one maximum over the cloud may lose; ``push`` and ``shelf-place`` for a
+place relative to another object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cells import FIRST_SEED, Cell, Study, rate
+from benchmarks.encoders.candidates import BASELINE, CANDIDATES, PRESET
+from mfpolicy.evaluation.machine import machine_facts, package_versions
+
+TASKS = ("drawer-open", "lever-pull", "peg-insert-side", "assembly", "push", "shelf-place")
+STEPS = 1000
+
+
+def table(cells: Sequence[Cell], steps: int, about: Mapping[str, Any]) -> str:
+    """The result as Markdown."""
+    tasks = [task for task in TASKS if any(cell.task == task for cell in cells)]
+    words = ", ".join(f"{key} {value}" for key, value in about["machine"].items())
+    rows = [
+        f"`{PRESET}` ({steps} steps of 64) with other encoders and networks, on ten demonstrations "
+        f"(seeds from 0), training seeds {sorted({cell.seed for cell in cells})}; evaluation seeds "
+        f"from {FIRST_SEED}, the last weights. Success at any step, Wilson 95 % intervals, at the "
+        "end in brackets. Training times are of a machine that did other work meanwhile. "
+        f"{words}, commit {about['commit']}.",
+        "",
+        "| encoder+network | " + " | ".join(tasks) + " | training, s |",
+        "|---|" + "---|" * (len(tasks) + 1),
+    ]
+    for name in dict.fromkeys(cell.method for cell in cells):
+        shown = [_success([c for c in cells if (c.method, c.task) == (name, t)]) for t in tasks]
+        spent = [cell.train_seconds for cell in cells if cell.method == name]
+        rows.append(f"| {name} | " + " | ".join(shown) + f" | {sum(spent) / len(spent):.0f} |")
+    return "\n".join(rows) + "\n"
+
+
+def _success(cells: Sequence[Cell]) -> str:
+    if not cells:
+        return ""
+    ended = sum(up for cell in cells for up in cell.success_end)
+    return f"{rate([up for cell in cells for up in cell.success_any])} ({ended})"
+
+
+def pareto(cells: Sequence[Cell], latency: Mapping[str, Any], out: Path) -> None:
+    """Draws mean success over the tasks that all candidates have against latency.
+
+    Args:
+        cells: of the study.
+        latency: what ``benchmarks.encoders.latency`` wrote.
+        out: the picture.
+    """
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(cell.method for cell in cells))
+    have = [{cell.task for cell in cells if cell.method == name} for name in names]
+    common = set.intersection(*have)
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name in names:
+        times = [row["wall_ms"]["p50"] for row in latency["rows"] if row["candidate"] == name]
+        flags = [
+            up
+            for cell in cells
+            if cell.method == name and cell.task in common
+            for up in cell.success_any
+        ]
+        if not times or not flags:
+            continue
+        color = "tab:red" if name == BASELINE else "tab:blue"
+        at = (min(times), 100 * sum(flags) / len(flags))
+        axes.plot(*at, "o", color=color)
+        axes.annotate(name, at, textcoords="offset points", xytext=(5, 4), fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlabel("p50 of a decision on its faster backend, ms")
+    axes.set_ylabel(f"success at any step, mean over {', '.join(sorted(common))}, %")
+    axes.grid(visible=True, alpha=0.3)
+    figure.savefig(out, dpi=110)
+
+
+def main() -> None:
+    """Runs what is missing and writes the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=CANDIDATES)
+    parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="training seeds")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=2, help="cells at a time")
+    parser.add_argument("--work", type=Path, default=Path("runs/encoders"))
+    parser.add_argument("--latency", type=Path, help="JSON of benchmarks.encoders.latency")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    study = Study(given.work / str(given.steps), given.episodes, "encoders")
+    common = [f"policy={PRESET}", f"training.steps={given.steps}"]
+    latency = json.loads(given.latency.read_text()) if given.latency else None
+    finished: list[Cell] = []
+    for task in given.tasks:
+        study.collect(task)
+        wanted = [
+            (name, [*common, *CANDIDATES[name]], task, seed)
+            for seed in given.seeds
+            for name in given.candidates
+        ]
+        for cell in study.run_all(wanted, given.workers):
+            finished.append(cell)
+            _write(given.out, finished, given.steps, latency)
+
+
+def _write(out: Path, cells: list[Cell], steps: int, latency: Mapping[str, Any] | None) -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    about = {"machine": machine_facts("cpu"), "packages": package_versions(), "commit": commit}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    content = {**about, "steps": steps, "cells": [asdict(cell) for cell in cells]}
+    out.with_suffix(".json").write_text(json.dumps(content) + "\n")
+    out.with_suffix(".md").write_text(table(cells, steps, about))
+    if latency is not None:
+        pareto(cells, latency, out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

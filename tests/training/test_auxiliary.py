@@ -39,4 +39,4 @@ def test_what_is_switched_on_is_trained_logged_saved_and_resumed(dataset, tmp_pa
 
 def test_an_auxiliary_loss_that_is_not_told_whether_it_is_on_is_refused(dataset, tmp_path):
     with pytest.raises(ConfigError, match="enabled must be true or false"):
-        _config(dataset, tmp_path, "auxiliary.state.enabled=maybe")
+        _config(dataset, tmp_path, "auxiliary.next_state.enabled=maybe")

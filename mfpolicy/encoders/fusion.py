@@ -23,6 +23,7 @@ class Fusion(nn.Module):
     Args:
         cloud: the point-cloud encoder.
         state: the robot-state encoder.
+        tokens: whether the network is handed the cloud's tokens.
 
     Attributes:
         output_dim: size of the vector.
@@ -31,7 +32,7 @@ class Fusion(nn.Module):
 
     needs_tokens: bool = False
 
-    def __init__(self, *, cloud: CloudEncoder, state: StateEncoder) -> None:
+    def __init__(self, *, cloud: CloudEncoder, state: StateEncoder, tokens: bool) -> None:
         super().__init__()
         self.output_dim = cloud.output_dim + state.output_dim
 
@@ -61,10 +62,10 @@ class Film(Fusion):
     the robot is in it. The first weights are small, so that it begins as concatenation does.
     """
 
-    def __init__(self, *, cloud: CloudEncoder, state: StateEncoder) -> None:
-        super().__init__(cloud=cloud, state=state)
+    def __init__(self, *, cloud: CloudEncoder, state: StateEncoder, tokens: bool) -> None:
+        super().__init__(cloud=cloud, state=state, tokens=tokens)
         self.of_vector = _modulation(state.output_dim, cloud.output_dim)
-        self.of_tokens = _modulation(state.output_dim, cloud.token_dim) if cloud.tokens else None
+        self.of_tokens = _modulation(state.output_dim, cloud.token_dim) if tokens else None
 
     def forward(
         self, vector: torch.Tensor, state: torch.Tensor, tokens: torch.Tensor | None
@@ -88,8 +89,8 @@ class CrossAttention(Fusion):
     needs_tokens = True
     heads = 4
 
-    def __init__(self, *, cloud: CloudEncoder, state: StateEncoder) -> None:
-        super().__init__(cloud=cloud, state=state)
+    def __init__(self, *, cloud: CloudEncoder, state: StateEncoder, tokens: bool) -> None:
+        super().__init__(cloud=cloud, state=state, tokens=tokens)
         if not cloud.tokens:
             raise ConfigError(
                 "fusion=cross_attention needs an encoder that has tokens",

@@ -76,7 +76,9 @@ class ObservationEncoder(nn.Module):
             check_type(name, given, str | None)
         self.cloud = cloud
         self.state = state
-        self.fusion = FUSIONS.build(fusion or "concatenation", cloud=cloud, state=state)
+        self.fusion = FUSIONS.build(
+            fusion or "concatenation", cloud=cloud, state=state, tokens=tokens
+        )
         self.history = HISTORIES.build(
             history or "stacking", dim=self.fusion.output_dim, n_obs_steps=n_obs_steps
         )

@@ -151,7 +151,9 @@ def table(rows: list[Measured], about: Mapping[str, Any]) -> str:
         f"observation in to host actions out, {rows[0].wall_ms['n']:.0f} decisions of each in "
         "turns of 20. `packed` and `eager` are what `policy.compile()` chose; `onnx` is ONNX "
         "Runtime. Processor time (CPU) is of the deciding thread, and of a training step of 64 "
-        f"windows without the optimizer's. Load of the machine: {about['load']}. {words}, commit "
+        f"windows without the optimizer's. Load of the machine: {about['load']}; where more "
+        "processes than cores want one, times on the clock are mostly waiting, and caches are "
+        f"shared: compare by processor time, and within this table. {words}, commit "
         f"{about['commit']}.",
         "",
         "| encoder+network | backend | encoder, 10³ | network, 10³ | p50, ms | p95, ms | CPU, ms "

@@ -61,7 +61,9 @@ def _success(cells: Sequence[Cell]) -> str:
 
 
 def pareto(cells: Sequence[Cell], latency: Mapping[str, Any], out: Path) -> None:
-    """Draws mean success over the tasks that all candidates have against latency.
+    """Draws mean success over the tasks that all candidates have against the time of a decision.
+
+    Of the times that were measured it takes the processor's, which a busy machine changes least.
 
     Args:
         cells: of the study.
@@ -76,7 +78,7 @@ def pareto(cells: Sequence[Cell], latency: Mapping[str, Any], out: Path) -> None
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for name in names:
-        times = [row["wall_ms"]["p50"] for row in latency["rows"] if row["candidate"] == name]
+        times = [row["cpu_ms"] for row in latency["rows"] if row["candidate"] == name]
         flags = [
             up
             for cell in cells
@@ -90,7 +92,7 @@ def pareto(cells: Sequence[Cell], latency: Mapping[str, Any], out: Path) -> None
         axes.plot(*at, "o", color=color)
         axes.annotate(name, at, textcoords="offset points", xytext=(5, 4), fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlabel("p50 of a decision on its faster backend, ms")
+    axes.set_xlabel("processor time of a decision on its faster backend, median, ms")
     axes.set_ylabel(f"success at any step, mean over {', '.join(sorted(common))}, %")
     axes.grid(visible=True, alpha=0.3)
     figure.savefig(out, dpi=110)

@@ -13,7 +13,6 @@ import envs
 from envs.robot.world import Phase, World
 from mfpolicy.pointcloud import PointCloudRecipe
 
-CLOCKS = ("simulated", "system")
 CLOCK_TICKS = 10
 """Times that the simulated clock moves in a control step, as a simulator's physics steps do."""
 
@@ -63,7 +62,7 @@ def run(wanted: Mapping[str, Any], told: Told, say: Callable[..., None]) -> None
 
     Args:
         wanted: ``task``; ``recipe`` as a mapping, or None for the suite's; ``color``; ``horizon``
-            or None; ``clock``, one of ``CLOCKS``: stamps of simulated or of the computer's time;
+            or None; ``clock``, ``simulated`` or ``system``: the time that stamps have;
             ``steps_hz``, control steps per second of wall time.
         told: commands: ``reset`` with a ``seed``, ``listen``, ``command`` with a ``target``,
             ``grip`` with a ``value``, ``trace``.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mfpolicy.errors import RunError
+from mfpolicy.options import check_choice
 from real_robot.simulated.asking import END_S, Asked
 from real_robot.simulated.environments import LoopPlace
 
@@ -38,6 +39,7 @@ class SimulatedRobot:
         world: what the simulation said of itself: task, rate, camera, robot.
 
     Raises:
+        ConfigError: there is no such camera or clock.
         RunError: it did not start.
 
     Example, with a server of a policy at ``url``::
@@ -66,6 +68,8 @@ class SimulatedRobot:
         color: bool = False,
         horizon: int | None = None,
     ) -> None:
+        check_choice("camera", camera, CAMERAS)
+        check_choice("clock", clock, CLOCKS)
         self._place = place
         settings = {
             "simulator": [sys.executable, "-m", "envs.robot"],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from oracles.ros_environments import ROOT
 
@@ -26,3 +28,21 @@ def ros(environments: Path, name: str, *words: object, domain: int = 0) -> subpr
         [environments / name / "bin" / "python", *map(str, words)],
         env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+class Asked:
+    """A process that answers each line on its stdin by a line of JSON.
+
+    Args:
+        process: that was started.
+    """
+
+    def __init__(self, process: subprocess.Popen) -> None:
+        self.process = process
+
+    def __call__(self, words: str) -> Any:
+        self.process.stdin.write(words + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()[-3000:]
+        return json.loads(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from mfpolicy.data.store import open_dataset
 from oracles.demonstrated import BOX
 from oracles.robot_arm import LIMITS
 from oracles.ros_environments import ros_environments
-from oracles.ros_processes import ros
+from oracles.ros_processes import Asked, ros
 
 PARAMETERS = {
     "cloud_topic": "/cloud", "cloud_frame": "camera", "command_topic": "/commands",
@@ -25,20 +24,8 @@ PARAMETERS = {
 }  # fmt: skip
 
 
-class Asked:
-    """A demonstrator that is told what to do, line by line."""
-
-    def __init__(self, environments: Path, name: str) -> None:
-        script = Path(__file__).with_name("ros_demonstrator.py")
-        self.process = ros(environments, name, script, domain=1)
-
-    def __call__(self, words: str) -> dict:
-        assert self.process.stdin is not None
-        self.process.stdin.write(words + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, self.process.stderr.read()[-3000:]
-        return json.loads(line)
+class Demonstration(Asked):
+    """A demonstrator that is told what to do."""
 
     def start(self) -> None:
         for _ in range(40):
@@ -57,7 +44,8 @@ def test_demonstrations_are_recorded_discarded_and_outlive_the_recorder(tmp_path
     told = {"/**": {"ros__parameters": {**PARAMETERS, "out": str(out)}}}
     file.write_text(yaml.safe_dump(told))
     words = ["-m", "real_robot.ros2.recorder", "--ros-args", "--params-file", file]
-    ask = Asked(environments, "kilted")
+    script = Path(__file__).with_name("ros_demonstrator.py")
+    ask = Demonstration(ros(environments, "kilted", script, domain=1))
     node = ros(environments, "jazzy", *words, domain=1)
     try:
         ask("mute leader")

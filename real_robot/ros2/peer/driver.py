@@ -165,5 +165,5 @@ class Driver(Node):
             "silent_s": elapsed_s if not commands else time.monotonic() - times_s[-1],
             "frames": frames,
             "elapsed_s": elapsed_s,
-            **{name: frame.get(name) for name in ("phase", "step", "speed", "behind")},
+            **{name: frame.get(name) for name in ("phase", "step", "speed", "tool", "behind")},
         }

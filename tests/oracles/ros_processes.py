@@ -41,6 +41,7 @@ class Asked:
         self.process = process
 
     def __call__(self, words: str) -> Any:
+        assert self.process.stdin is not None
         self.process.stdin.write(words + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()

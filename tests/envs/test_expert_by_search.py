@@ -10,7 +10,7 @@ import pytest
 
 from envs.experts.network import NetworkExpert
 from envs.experts.training import imitating
-from envs.experts.training.carrier import FINGERS, Carrier, Numbers
+from envs.experts.training.carrier import FINGERS, FIXED, MOVED, Carrier, Numbers
 from envs.experts.training.episodes import run
 from envs.experts.training.imitating import build_by_search
 from envs.experts.training.recipes import SearchRecipe
@@ -124,7 +124,12 @@ def test_a_build_that_was_stopped_gives_the_expert_of_one_that_was_not(
         assert set(a.files) == set(b.files)
         for name in set(a.files) - {"meta"}:
             np.testing.assert_array_equal(a[name], b[name])
-    assert NetworkExpert.load(resumed).meta["task"] == "adroit/relocate"
+    expert = NetworkExpert.load(resumed)
+    assert expert.meta["task"] == "adroit/relocate"
+    observations = np.random.default_rng(0).normal(size=(20, 39))
+    outputs = np.array([expert.output(row) for row in observations])
+    np.testing.assert_array_equal(np.ptp(outputs, axis=0)[FIXED], 0)
+    assert (np.ptp(outputs, axis=0)[MOVED] > 0).all()
     assert any(line.startswith("search 2") for line in lines)
     assert any(line.startswith("round 2") for line in lines)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mfpolicy.data.apart import require_apart
 from mfpolicy.data.converting.base import FORMATS, Source, Target, guess_format
 from mfpolicy.data.writer import DatasetWriter
 from mfpolicy.errors import ConfigError, DataError
@@ -67,7 +68,7 @@ def convert(
     Raises:
         ConfigError: a name is unknown, or the format needs a task.
         DataError: the source is damaged or of another format, the dataset exists and comes of
-            something else, no episode was kept, or the disk refuses.
+            something else or lies within the source, no episode was kept, or the disk refuses.
 
     Example:
         >>> convert("door_demos.pickle", "data/door.zarr", target)   # doctest: +SKIP
@@ -77,6 +78,7 @@ def convert(
     if keep not in KEEP:
         raise ConfigError(f"keep must be one of {', '.join(KEEP)}", received=keep)
     path = Path(source).expanduser()
+    require_apart([path], Path(out))
     name = guess_format(path) if format == "auto" else format
     kind = FORMATS.get(name).layout_kind
     if target.layout is not None and (kind is None or not isinstance(target.layout, kind)):

@@ -85,6 +85,15 @@ def test_a_folder_becomes_a_dataset(table, tmp_path, capsys):
     assert ("force" in episode.extras) is not table
 
 
+@pytest.mark.parametrize("where", ["r/o.zarr", "r", "."])
+def test_a_dataset_is_not_written_among_its_recordings(tmp_path, where):
+    root = _write(tmp_path / "r")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DataError, match="must lie apart"):
+        convert(root, tmp_path / where, Target(), keep="all")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_what_does_not_fit_is_refused(tmp_path):
     root = _write(tmp_path / "r")
     (root / "take10" / "10.npz").unlink()

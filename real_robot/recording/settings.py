@@ -25,7 +25,7 @@ class RecorderSettings:
 
     Attributes:
         out: folder of the dataset; one that is there is continued.
-        task: name of the task, for the dataset's notes. demonstrator: who demonstrates.
+        task: ``suite/task`` for the dataset, a name of yours. demonstrator: who demonstrates.
         points: P, points of a cloud. crop_min, crop_max: corners of the box that is kept, world
             frame, metres. color: whether colors are recorded.
         action_topic, action_type: what the demonstrator commands the robot by, one of
@@ -55,6 +55,12 @@ class RecorderSettings:
     def __post_init__(self) -> None:
         if not self.out:
             raise ConfigError("out must name the dataset", received=self.out)
+        if self.task and not all(self.task.partition("/")):
+            raise ConfigError(
+                "task must be suite/task, as mfpolicy train takes it",
+                received=self.task,
+                remedy="for example table/push",
+            )
         check_whole("points", self.points, 1, _MOST_POINTS)
         for name in ("crop_min", "crop_max"):
             object.__setattr__(self, name, axis_numbers(name, getattr(self, name), 3, "xyz"))

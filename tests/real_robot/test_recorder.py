@@ -321,6 +321,7 @@ def test_what_is_discarded_is_gone():
         ({"record": {"crop_min": [0.0, 0.0, 5.0]}}, "crop_min"),
         ({"record": {"points": 0}}, "points"),
         ({"record": {"out": ""}}, "out"),
+        ({"record": {"task": "push"}}, "suite/task"),
         ({"record": {"longest_s": 0.0}}, "longest_s"),
     ],
 )

@@ -23,6 +23,10 @@ _WAIT = 0.6
 
 _DIAGNOSTICS_HZ = 4.0
 
+_INPUTS = ("cloud", "joints", "tool")
+_PATIENCE, _LEAST_PATIENCE_S = 6, 0.2
+"""Frames that may fail to come before an input is stale, and the time that is granted at least."""
+
 
 def bridge_parameters(
     world: Mapping[str, Any], *, camera: str, server: str, steps_hz: float = 10.0
@@ -40,6 +44,10 @@ def bridge_parameters(
         steps_hz: control steps per second of wall time, as the robot was told.
     """
     robot, pose = world["robot"], np.asarray(world["camera"]["T_world_cam"])
+    is_simulated = world["clock"] == "simulated"
+    patience_s = max(
+        _LEAST_PATIENCE_S, _PATIENCE / (world["rate_hz"] if is_simulated else steps_hz)
+    )
     is_tool = robot["action_kind"].startswith("tool")
     has_gripper = robot["gripper_column"] >= 0
     if camera == "cloud":
@@ -50,7 +58,7 @@ def bridge_parameters(
             source["color_topic"] = topics.COLOR
     parameters = {
         "server": server,
-        "use_sim_time": world["clock"] == "simulated",
+        "use_sim_time": is_simulated,
         **source,
         "cloud_reliability": "reliable",
         "cloud_frame": topics.CAMERA_FRAME,
@@ -73,6 +81,7 @@ def bridge_parameters(
         "jump": list(robot["jump"]),
         "violation": "clamp",
         "dry_run": False,
+        **{f"{name}_{kind}_s": patience_s for name in _INPUTS for kind in ("timeout", "max_age")},
         "decision_wait_s": _WAIT / steps_hz,
         "diagnostics_hz": _DIAGNOSTICS_HZ,
     }

@@ -17,6 +17,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from benchmarks.cells import machine
 from benchmarks.ros.timing import timed
 from mfpolicy.cli.robot.driving import drive
@@ -34,7 +36,24 @@ def success(run: Path, place: int, given: argparse.Namespace) -> dict[str, Any]:
     words += [f"bridge={bridge}", f"peer={peer}", f"camera={CAMERAS[place % 2]}"]
     words += [f"realtime_factor={given.realtime_factor}", "device=cpu"]
     summary = drive(compose("robot", words))
-    return {**summary, "run": run.name, "load_average": [before, os.getloadavg()[0]]}
+    summary["in_process"]["folder"] = Path(summary["in_process"]["folder"]).name
+    return {
+        **summary,
+        "run": run.name,
+        "trained": trained(run),
+        "load_average": [before, os.getloadavg()[0]],
+    }
+
+
+def trained(run: Path) -> dict[str, Any]:
+    """What a run was trained on, and for how long."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    data = yaml.safe_load((run / "data.yaml").read_text())
+    return {
+        "preset": config["policy"]["name"],
+        "steps": config["training"]["steps"],
+        "demonstrations": data["episodes"],
+    }
 
 
 def table(result: dict[str, Any]) -> str:
@@ -44,17 +63,20 @@ def table(result: dict[str, Any]) -> str:
         "averages below). Success as `mfpolicy eval` counts it; Wilson 95 % intervals; the same "
         "seeds from 10000 in process. Times in ms of the computer's clock.",
         "",
-        "| task | controller → robot | camera | success over ROS | success in process | real time |"
-        " frame to command p50 / p99 | decision p50 / p99 | steps without a command | load |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| task | policy | controller → robot | camera | success over ROS | success in process | "
+        "real time | frame to command p50 / p99 | decision p50 / p99 | "
+        "steps without a command | load |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for each in result["success"].values():
+        policy = each["trained"]
         ros, age, decision = each["ros"], each["frame_to_command_ms"], each["decision_ms"]
         load = " to ".join(f"{number:.1f}" for number in each["load_average"])
         sides = f"{ros['bridge']['distribution']} → {ros['peer']['distribution']}"
         lines.append(
-            f"| {each['task']} | {sides} | {each['camera']} | {_rate(each['success_rate'])} | "
-            f"{_rate(each['in_process']['success_rate'])} | "
+            f"| {each['task']} | `{policy['preset']}`, {policy['demonstrations']} demonstrations, "
+            f"{policy['steps']} steps | {sides} | {each['camera']} | "
+            f"{_rate(each['success_rate'])} | {_rate(each['in_process']['success_rate'])} | "
             f"{each['realtime_factor']['reached']:.3f} | {age['p50']:.0f} / {age['p99']:.0f} | "
             f"{decision['p50']:.0f} / {decision['p99']:.0f} | "
             f"{each['steps_without_command']} of {each['steps']} | {load} |"
@@ -62,7 +84,9 @@ def table(result: dict[str, Any]) -> str:
     lines += [
         "",
         "Simulated time, `realtime_factor` of it a second; a frame to command time holds the wait "
-        "for the next tick, whose phase is arbitrary. Refusals: "
+        "for the next tick, whose phase is arbitrary. `clamped`: the policy drives against the box "
+        "that Meta-World keeps its hand in, at the end of an episode or from its beginning "
+        "(button-press starts there). Refusals: "
         + "; ".join(
             f"{each['task']}: "
             + (", ".join(f"{name} {count}" for name, count in each["refusals"].items()))
@@ -75,7 +99,7 @@ def table(result: dict[str, Any]) -> str:
         "",
         "| rate | controller → robot | camera | tick period std, median (largest) of 2 s windows | "
         "tick period p99, median (largest) | cloud to command p50 / p99 | decision p50 / p99 | "
-        "frames, commands per s | load |",
+        "frames, commands per s | load, niceness |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for each in result["timing"].values():
@@ -87,12 +111,13 @@ def table(result: dict[str, Any]) -> str:
             f"{p99['median']:.1f} ({p99['largest']:.1f}) | "
             f"{each['cloud_to_command_p50_ms']:.1f} / {each['cloud_to_command_p99_ms']:.1f} | "
             f"{each['decision_p50_ms']:.1f} / {each['decision_p99_ms']:.1f} | "
-            f"{each['frames_hz']:.1f}, {each['commands_hz']:.1f} | {load} |"
+            f"{each['frames_hz']:.1f}, {each['commands_hz']:.1f} | {load}, {each['niceness']} |"
         )
     lines += [
         "",
         "`cloud to command` begins at the stamp of the depth image, which is made before it is "
-        "rendered, and ends with the first command decided on it, of the last 300 decisions. "
+        "rendered, and ends with the first command decided on it, of the last 300 decisions: it "
+        "holds rendering, and the wait for the next tick, whose phase is arbitrary. "
         "Refusals: "
         + "; ".join(
             f"{each['rate_hz']:g} Hz: "

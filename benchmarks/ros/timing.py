@@ -104,6 +104,7 @@ def timed(
             if name.startswith("refusals/")
         },
         "load_average": loads,
+        "niceness": os.nice(0),
     }
 
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+from oracles.running import is_running
+
 STARTER = """
 import subprocess, sys, time
 child = subprocess.Popen(
@@ -20,29 +22,21 @@ time.sleep(600)
 """
 
 
-def _is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_a_starter_that_is_killed_takes_the_program_with_it():
     starter = subprocess.Popen([sys.executable, "-c", STARTER], stdout=subprocess.PIPE, text=True)
     pid = int(starter.stdout.readline())
     try:
-        assert _is_running(pid)
+        assert is_running(pid)
         starter.kill()
         starter.wait()
         for _ in range(300):
-            if not _is_running(pid):
+            if not is_running(pid):
                 break
             time.sleep(0.1)
-        assert not _is_running(pid)
+        assert not is_running(pid)
     finally:
         starter.stdout.close()
-        if _is_running(pid):
+        if is_running(pid):
             os.kill(pid, signal.SIGKILL)
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from mfpolicy.deployment.chunk_policy import EagerChunkPolicy
 from mfpolicy.evaluation import wilson_interval
 from mfpolicy.policy import Policy
 from oracles.ros_environments import ros_environments
+from oracles.running import is_running
 from oracles.small_policy import small_policy
 from real_robot.simulated import Bridge, LoopPlace, SimulatedRobot, bridge_parameters, ros_python
 
@@ -163,6 +168,32 @@ def test_the_command_drives_the_robot_and_sums_it_up(environments, run, tmp_path
     assert "disarmed" in summary["refusals"]
     lines = (tmp_path / "episodes.jsonl").read_text().splitlines()
     assert [json.loads(line)["result"]["seed"] for line in lines] == [10000, 10001]
+
+
+STARTER = """
+import pathlib, sys, time
+from real_robot.simulated import LoopPlace, SimulatedRobot
+place = LoopPlace(pathlib.Path(sys.argv[1]), int(sys.argv[2]))
+robot = SimulatedRobot(place, pathlib.Path(sys.argv[3]), "metaworld/reach", steps_hz=10)
+print(robot.process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_command_that_is_killed_leaves_no_robot(environments, tmp_path):
+    words = [str(tmp_path), str(1 + os.getpid() % 100), str(ros_python("kilted", environments))]
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, *words], stdout=subprocess.PIPE, text=True
+    )
+    with starter:
+        driver = int(starter.stdout.readline())
+        (world,) = Path(f"/proc/{driver}/task/{driver}/children").read_text().split()
+        starter.kill()
+    for _ in range(300):
+        if not (is_running(driver) or is_running(world)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{driver} or {world} is still there")
 
 
 def test_without_an_environment_the_command_says_how_to_make_one(run, tmp_path, capsys):

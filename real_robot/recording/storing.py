@@ -11,7 +11,7 @@ import numpy as np
 
 from mfpolicy.data.episode import Episode
 from mfpolicy.data.schema import DatasetSpec
-from mfpolicy.errors import DataError
+from mfpolicy.errors import BackendError, DataError
 from mfpolicy.pointcloud import PointCloudRecipe
 from real_robot.core.perception import pose_matrix
 from real_robot.node_settings import NodeSettings
@@ -23,6 +23,9 @@ _MEANING = (
     "joints", "state", "action_kind", "action_scale", "action_offset", "gripper_column",
     "displacement_from", "cloud_frame", "metres_per_unit",
 )  # fmt: skip
+_NO_ZARR = BackendError(
+    "a recorder writes zarr", remedy="pip install zarr numcodecs, in the Python that runs it"
+)
 
 
 class DatasetStore:
@@ -46,13 +49,17 @@ class DatasetStore:
     def __init__(
         self, parameters: RobotParameters, settings: NodeSettings, recording: RecorderSettings
     ) -> None:
-        from mfpolicy.data.writer import DatasetWriter
-
+        try:
+            from mfpolicy.data.writer import DatasetWriter
+        except ImportError as error:
+            raise _NO_ZARR from error
         self._has_color = recording.color
         self._meaning = _meaning(parameters, settings, recording)
-        self._writer = DatasetWriter.open(
-            recording.out, _spec(parameters, settings, recording, self._meaning)
-        )
+        spec = _spec(parameters, settings, recording, self._meaning)
+        try:
+            self._writer = DatasetWriter.open(recording.out, spec)
+        except ImportError as error:
+            raise _NO_ZARR from error
         try:
             self._check()
         except DataError:

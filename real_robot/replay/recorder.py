@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mfpolicy.data.converting.ros.bag import Bag, looks_like_bag
 from mfpolicy.errors import ConfigError, DataError, UserError
@@ -118,7 +119,7 @@ def _commands(
     return takers
 
 
-def _take(call, message, stamp_s: float, now_s: float) -> None:  # type: ignore[no-untyped-def]
+def _take(call: Callable[..., None], message: Any, stamp_s: float, now_s: float) -> None:
     call(message, now_s=now_s)
 
 

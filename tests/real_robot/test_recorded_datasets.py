@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from data.converting.bags import BagWriter
 from mfpolicy.data.checking.check import check_dataset
+from mfpolicy.data.dataset import WindowDataset
 from mfpolicy.data.store import open_dataset
 from mfpolicy.errors import DataError
 from oracles.demonstrated import BOX, POSE, Demonstrated, parameters, recording, settings
@@ -57,6 +59,15 @@ def test_a_recording_is_a_sound_dataset(recorded):
     episode = dataset.episode(1)
     assert episode.point_cloud.shape == (29, 32, 3)
     np.testing.assert_allclose(np.diff(episode.extras["timestamp_ns"]) * 1e-9, PERIOD_S)
+
+
+def test_windows_for_training_are_made_of_it(recorded):
+    windows = WindowDataset(
+        open_dataset(recorded), n_obs_steps=2, horizon=4, n_action_steps=3, points=16
+    )
+    batch = windows.batch(torch.arange(len(windows)))
+    assert batch.point_cloud.shape == (58, 2, 16, 3)
+    assert batch.action.shape == (58, 4, 2)
 
 
 def test_a_policy_that_is_trained_on_it_runs_on_the_robot_that_it_was_recorded_on(recorded):

@@ -6,6 +6,7 @@ import numpy as np
 
 from mfpolicy.data.checking.base import CHECKS, Block, Check
 from mfpolicy.data.checking.findings import Code, code
+from mfpolicy.data.checking.stamps import STAMPS
 
 _LEAVE = "leave the episode out, or record it again"
 
@@ -23,6 +24,7 @@ class Numbers(Check):
 
     def wants(self, array: str) -> bool:
         """Every array of floating-point numbers."""
+        self._are_stamps = STAMPS.match(array) is not None
         return self.survey.arrays[array].array.dtype.kind == "f"
 
     def look(self, block: Block) -> None:
@@ -36,6 +38,8 @@ class Numbers(Check):
         with np.errstate(over="ignore", invalid="ignore"):
             infinite = ~nan & ~np.isfinite(values.astype(np.float32))
         large = ~nan & ~infinite & (np.abs(values) > self.limits.max_magnitude)
+        if self._are_stamps:  # seconds since 1970 are many
+            large[:] = False
         for kind, where in ((NAN, nan), (INFINITE, infinite), (MAGNITUDE, large)):
             if where.any():
                 self._tell(kind, block, values, where)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from mfpolicy.data.checking.base import CHECKS, Block, Check
 from mfpolicy.data.checking.findings import code
+from mfpolicy.data.checking.stamps import STAMPS
 
 BACKWARDS = code(
     "time-backwards", "error", "stamps increase within an episode",
@@ -22,7 +21,6 @@ RATE = code(
     "correct control_rate_hz: a policy is run at that rate",
 )  # fmt: skip
 
-_NAME = re.compile(r"(time|times|timestamp|timestamps|stamp|stamps)(?:_(ns|us|ms|s))?\Z")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 _ENOUGH = 1 << 16
 
@@ -41,7 +39,7 @@ class Timing(Check):
         self._intervals: list[float] = []
         self._measured = 0
         stored = self.survey.arrays[array].array
-        return bool(_NAME.match(array)) and stored.size == stored.shape[0]
+        return bool(STAMPS.match(array)) and stored.size == stored.shape[0]
 
     def look(self, block: Block) -> None:
         """Looks at a block."""
@@ -84,7 +82,7 @@ class Timing(Check):
     def finish_array(self, array: str) -> None:
         """Compares the median interval with the control rate."""
         self._measure()
-        rate, name = self.survey.control_rate_hz, _NAME.match(array)
+        rate, name = self.survey.control_rate_hz, STAMPS.match(array)
         if rate is None or self._median is None or name is None:
             return
         whole = self.survey.arrays[array].array.dtype.kind in "iu"

@@ -224,3 +224,12 @@ def test_every_family_registers_itself():
 def test_one_episode_of_one_step_is_looked_at(tmp_path):
     path = write_smooth_dataset(tmp_path / "one.zarr", 1, steps=1)
     assert _codes(path) == {"episode-short"}
+
+
+def test_seconds_since_1970_are_stamps_and_no_damage(halves):
+    dataset = open_dataset(halves)
+    rows = [np.arange(dataset.bounds(n)[1] - dataset.bounds(n)[0]) for n in range(3)]
+    stamps = 1.76e9 + np.concatenate(rows) / dataset.spec.control_rate_hz
+    group = zarr.open_group(str(halves), mode="r+")
+    group.create_array("data/timestamp", data=stamps, chunks=(len(stamps),))
+    assert check_dataset(halves).errors == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from real_robot.causes import Cause
 from real_robot.core import Controller
 from real_robot.rates import Rate, Recent
 
@@ -33,16 +34,22 @@ class Meters:
 
 
 def describe(
-    controller: Controller, meters: Meters, now_s: float
+    controller: Controller, meters: Meters, now_s: float, *, has_ticks: bool = True
 ) -> tuple[Level, str, dict[str, str]]:
     """The state of a controller.
+
+    Args:
+        controller: that is described.
+        meters: what was measured of it.
+        now_s: by its clock.
+        has_ticks: whether it is called in time; a clock that stands still calls nobody.
 
     Returns:
         A level, what to read first, and values by name: rates (Hz), jitter and latencies (ms), and
         refusals by cause.
     """
     guard = controller.guard
-    cause = guard.blocked(now_s)
+    cause = guard.blocked(now_s) or (None if has_ticks else Cause.CLOCK)
     if guard.is_stopped:
         level, line = Level.ERROR, f"stopped: {guard.reason}"
     elif not guard.is_armed:

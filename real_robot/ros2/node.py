@@ -164,16 +164,21 @@ class PolicyController(LifecycleNode):
 
     def _watch(self) -> None:
         """Ends a motion where ticks have stopped coming, as with a simulated clock that stopped."""
-        late_s = time.monotonic() - self._ticked_s if self._is_active else 0.0
-        if late_s > max(self._driven.parameters.clock_jump_s, 2 / self._driven.rate_hz):
+        if not self._has_ticks():
             self._send(self._driven.guard.refuse(Cause.CLOCK, self._now_s(), "no ticks"))
+
+    def _has_ticks(self) -> bool:
+        late_s = time.monotonic() - self._ticked_s if self._is_active else 0.0
+        return late_s <= max(self._driven.parameters.clock_jump_s, 2 / self._driven.rate_hz)
 
     def _send(self, command: Command) -> None:
         self._output.send(command, self.get_clock().now().to_msg())
 
     def _diagnose(self) -> None:
         now = self.get_clock().now()
-        described = describe(self._driven, self._meters, now.nanoseconds * 1e-9)
+        described = describe(
+            self._driven, self._meters, now.nanoseconds * 1e-9, has_ticks=self._has_ticks()
+        )
         name = f"{self.get_name()}: policy"
         self._diagnostics.publish(messages.diagnostics(name, described, now.to_msg()))
 

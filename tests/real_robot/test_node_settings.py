@@ -79,6 +79,7 @@ def test_the_status_says_what_is_wrong():
         meters.latency_s.add(0.01)
     levels.append(describe(arm.controller, meters, arm.now_s)[:2])
     values = describe(arm.controller, meters, arm.now_s)[2]
+    levels.append(describe(arm.controller, meters, arm.now_s, has_ticks=False)[:2])
     arm.now_s += 0.2
     levels.append(describe(arm.controller, meters, arm.now_s)[:2])
     arm.controller.stop("button")
@@ -86,6 +87,7 @@ def test_the_status_says_what_is_wrong():
     assert levels == [
         (Level.WARN, "disarmed"),
         (Level.OK, "armed"),
+        (Level.ERROR, "armed, refusing: clock"),
         (Level.ERROR, "armed, refusing: stale_joints"),
         (Level.ERROR, "stopped: button"),
     ]

@@ -1,5 +1,7 @@
 """Success on Adroit of ``mp1_small``, trained on 10 and on 50 of our experts' demonstrations.
 
+With its own network, a U-Net, and with ``network=mlp_mixer``.
+
 Collects, trains and evaluates each task in turn, two cells at a time with one thread each. It goes
 on where it stopped, and writes the result after every cell:
 
@@ -20,6 +22,7 @@ from benchmarks.cells import FIRST_SEED, Cell, Study, machine, rate
 
 TASKS = ("door", "hammer", "pen", "relocate")
 DEMONSTRATIONS = (10, 50)
+METHODS = {"mp1_small": [], "mp1_small_mlp_mixer": ["network=mlp_mixer"]}
 PUBLISHED = {"door": "69 ± 2", "hammer": "100 ± 0", "pen": "58 ± 5"}  # MP1, table 1
 
 
@@ -30,10 +33,10 @@ def table(cells: dict[int, list[Cell]], steps: int, commit: str) -> str:
         f"training seed; evaluation seeds from {FIRST_SEED}, the last weights, 1 network "
         "evaluation a chunk. Wilson 95 % intervals. MP1's column is its paper's, on demonstrations "
         "of other experts, by the mean of its five best evaluations. Times are of the machine as "
-        f"it was, with whatever else it did. {machine()}; trained at commit {commit}.",
+        f"it was, with whatever else it did. {machine()}; written at commit {commit}.",
         "",
-        "| task | demonstrations | at the end | at any step | training, s | MP1, % |",
-        "|---|---|---|---|---|---|",
+        "| task | demonstrations | policy | at the end | at any step | training, s | MP1, % |",
+        "|---|---|---|---|---|---|---|",
     ]
     ordered = [
         (task, count, cell)
@@ -43,7 +46,7 @@ def table(cells: dict[int, list[Cell]], steps: int, commit: str) -> str:
         if cell.task == task
     ]
     rows += [
-        f"| {task} | {count} | {rate(cell.success_end)} | {rate(cell.success_any)} "
+        f"| {task} | {count} | {cell.method} | {rate(cell.success_end)} | {rate(cell.success_any)} "
         f"| {cell.train_seconds:.0f} | {PUBLISHED.get(task, '') if count == 10 else ''} |"
         for task, count, cell in ordered
     ]
@@ -55,6 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
     parser.add_argument("--demonstrations", nargs="+", type=int, default=DEMONSTRATIONS)
+    parser.add_argument("--methods", nargs="+", default=tuple(METHODS), choices=METHODS)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--work", type=Path, default=Path("runs/adroit"))
@@ -73,7 +77,12 @@ def main() -> None:
         )
         for task in given.tasks:
             study.collect(task)
-        for cell in study.run_all([("mp1_small", options, task, 0) for task in given.tasks]):
+        wanted = [
+            (method, [*options, *METHODS[method]], task, 0)
+            for task in given.tasks
+            for method in given.methods
+        ]
+        for cell in study.run_all(wanted):
             cells.setdefault(count, []).append(cell)
             _write(given.out, cells, given.steps)
 

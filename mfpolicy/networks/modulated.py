@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from mfpolicy.networks.base import Network
+from mfpolicy.networks.film import draw_as_one
 from mfpolicy.networks.forward_mode import PlainLayerNorm
 from mfpolicy.networks.time_embedding import GuidanceEmbedding, IntervalEmbedding
 
@@ -61,7 +62,7 @@ class ModulatedNetwork(Network):
         self.time = IntervalEmbedding(time_dim, top_frequency=top_frequency)
         self.film_time = nn.Linear(time_dim, self.modulation_dim, bias=False)
         self.film_condition = nn.Linear(condition_dim, self.modulation_dim)
-        self._initialise_film(time_dim + condition_dim)
+        draw_as_one(self.film_time, self.film_condition)
         self.enter = nn.Linear(action_dim, width)
         self.place = nn.Parameter(torch.randn(horizon, width) * 0.1)
         self.norm = PlainLayerNorm(width)
@@ -71,12 +72,6 @@ class ModulatedNetwork(Network):
         if scale_input:
             self.guidance = GuidanceEmbedding(time_dim, top_frequency=top_frequency)
             self.film_guidance = nn.Linear(time_dim, self.modulation_dim, bias=False)
-
-    def _initialise_film(self, fan_in: int) -> None:
-        """Draws both halves as PyTorch draws the one linear layer that they are together."""
-        bound = fan_in**-0.5
-        for parameter in (*self.film_time.parameters(), *self.film_condition.parameters()):
-            nn.init.uniform_(parameter, -bound, bound)
 
     def prepare(self, condition: torch.Tensor) -> torch.Tensor:
         """(B, C) → the condition's share (B, M) of all scales, shifts and gates."""

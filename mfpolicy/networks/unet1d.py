@@ -9,6 +9,7 @@ from torch import nn
 
 from mfpolicy.errors import ConfigError
 from mfpolicy.networks.base import NETWORKS, Network
+from mfpolicy.networks.film import draw_as_one
 from mfpolicy.networks.forward_mode import GroupNorm
 from mfpolicy.networks.live_conv import LiveConv1d, LiveUpsample1d
 from mfpolicy.networks.time_embedding import GuidanceEmbedding, IntervalEmbedding
@@ -148,7 +149,7 @@ class UNet1D(Network):
         self._film_sizes = [2 * block.out_channels for block in residual]
         self.film_time = nn.Linear(time_dim, sum(self._film_sizes), bias=False)
         self.film_condition = nn.Linear(condition_dim, sum(self._film_sizes))
-        self._initialise_film(time_dim + condition_dim)
+        draw_as_one(self.film_time, self.film_condition)
         if velocity_head:
             self.velocity_head = nn.Sequential(
                 ConvBlock(widths[0], widths[0], **last),
@@ -157,12 +158,6 @@ class UNet1D(Network):
         if scale_input:
             self.guidance = GuidanceEmbedding(time_dim, top_frequency=top_frequency)
             self.film_guidance = nn.Linear(time_dim, sum(self._film_sizes), bias=False)
-
-    def _initialise_film(self, fan_in: int) -> None:
-        """Draws both halves as PyTorch draws the one linear layer that they are together."""
-        bound = fan_in**-0.5
-        for parameter in (*self.film_time.parameters(), *self.film_condition.parameters()):
-            nn.init.uniform_(parameter, -bound, bound)
 
     def prepare(self, condition: torch.Tensor) -> torch.Tensor:
         """(B, C) → the condition's share (B, F) of all FiLM scales and shifts."""

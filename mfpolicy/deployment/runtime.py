@@ -26,7 +26,7 @@ class Runtime:
         policy: a trained policy; its weights are copied.
         device: cpu, cuda, cuda:N or mps.
         batch: B, rows of every call.
-        backend: auto, packed, inductor, cuda_graph or eager.
+        backend: auto, packed, onnx, inductor, cuda_graph or eager.
         precision: of the weights or the arithmetic, as the backend knows it.
         threads: of a CPU; None takes PyTorch's.
         steps, noise_scale, guidance_scale: as in :meth:`mfpolicy.policy.Policy.predict`.
@@ -161,7 +161,7 @@ class Runtime:
 
     def _takes_any_number_of_points(self, shape: tuple[int, ...]) -> bool:
         fixed = self._buffers["point_cloud"].shape
-        free = self.spec.points is None and self.backend in ("packed", "eager")
+        free = self.spec.points is None and self.backend in ("packed", "onnx", "eager")
         others = shape[:2] + shape[3:] == fixed[:2] + fixed[3:]
         return free and others and len(shape) == 4 and shape[2] > 0
 

@@ -7,6 +7,7 @@ import torch
 from mfpolicy.deployment.action_module import ActionModule
 from mfpolicy.deployment.backends.base import BACKENDS, Backend, Target, build_backend
 from mfpolicy.deployment.backends.cuda_graph import CudaGraphBackend
+from mfpolicy.deployment.backends.onnx import OnnxBackend
 from mfpolicy.deployment.backends.packed import PackedBackend, can_pack
 from mfpolicy.deployment.backends.tensors import EagerBackend, InductorBackend
 
@@ -16,6 +17,7 @@ __all__ = [
     "CudaGraphBackend",
     "EagerBackend",
     "InductorBackend",
+    "OnnxBackend",
     "PackedBackend",
     "Target",
     "automatic",

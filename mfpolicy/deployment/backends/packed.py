@@ -39,7 +39,7 @@ class PackedBackend:
                 "packed weights are for the encoder pointnet, without fusion and history of its "
                 "own, with the network unet1d",
                 received=(dict(module.spec.encoder), module.spec.network["name"]),
-                remedy="compile with backend=inductor",
+                remedy="compile with backend=onnx, inductor or eager",
             )
         from mfpolicy.deployment.packed.policy import PackedPolicy
 

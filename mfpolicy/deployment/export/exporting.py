@@ -94,7 +94,7 @@ def export_policy(
             received=f"precision={precision}",
             remedy="use format=onnx or format=folder",
         )
-    _check_packages(format)
+    require_packages(format, what=f"format={format}")
     policy = load_policy(run)
     if n_action_steps is not None:
         policy.spec = dataclasses.replace(policy.spec, n_action_steps=n_action_steps)
@@ -150,13 +150,22 @@ def _write_torch(module: ActionModule, path: Path, facts: dict[str, Any]) -> Par
 _WRITERS = {"onnx": _write_onnx, "torch": _write_torch, "folder": _write_folder}
 
 
-def _check_packages(format: str) -> None:
+def require_packages(format: str, *, what: str) -> None:
+    """Refuses what cannot be done because a package of this format is not installed.
+
+    Args:
+        format: onnx, torch or folder.
+        what: asked for, for the message.
+
+    Raises:
+        BackendError: it is not installed.
+    """
     for name in PACKAGES[format]:
         try:
             importlib.import_module(name)
         except ImportError as error:
             raise BackendError(
-                f"format={format} needs the package {name}",
+                f"{what} needs the package {name}",
                 received="not installed",
                 remedy="pip install 'mfpolicy[export]'",
             ) from error

@@ -26,8 +26,8 @@ class OnnxBackend:
     encoded_ns = None
 
     def __init__(self, module: ActionModule, target: Target) -> None:
-        from mfpolicy.deployment.export.exporting import require_packages
         from mfpolicy.deployment.export.onnx_model import build_model
+        from mfpolicy.deployment.export.packages import require_packages
         from mfpolicy.deployment.export.traced import INPUTS
         from mfpolicy.deployment.onnx_policy import open_session
 

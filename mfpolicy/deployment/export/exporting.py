@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +14,18 @@ from mfpolicy.config.exporting import PRECISIONS
 from mfpolicy.deployment.action_module import ActionModule
 from mfpolicy.deployment.export import folder, onnx_model, torch_archive
 from mfpolicy.deployment.export.description import describe, same_export, stored_facts, texts
+from mfpolicy.deployment.export.packages import require_packages
 from mfpolicy.deployment.export.parity import Parity, check_parity
 from mfpolicy.deployment.export.place import written_whole
 from mfpolicy.deployment.export.traced import INPUTS, trace
 from mfpolicy.deployment.export.weights import reduce_weights
 from mfpolicy.deployment.onnx_policy import open_session
-from mfpolicy.errors import BackendError, ConfigError, RunError
+from mfpolicy.errors import ConfigError, RunError
 from mfpolicy.options import check_choice
 from mfpolicy.policy import load_policy
 
 FILES = {"onnx": folder.MODEL, "torch": "policy.pt2", "folder": "robot"}
 """What an export is called in its run folder, by format."""
-_FOR_ONNX = ("onnx", "onnxscript", "onnxruntime")
-PACKAGES = {"onnx": _FOR_ONNX, "torch": (), "folder": _FOR_ONNX}
 
 
 @dataclass(frozen=True)
@@ -148,27 +146,6 @@ def _write_torch(module: ActionModule, path: Path, facts: dict[str, Any]) -> Par
 
 
 _WRITERS = {"onnx": _write_onnx, "torch": _write_torch, "folder": _write_folder}
-
-
-def require_packages(format: str, *, what: str) -> None:
-    """Refuses what cannot be done because a package of this format is not installed.
-
-    Args:
-        format: onnx, torch or folder.
-        what: asked for, for the message.
-
-    Raises:
-        BackendError: it is not installed.
-    """
-    for name in PACKAGES[format]:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise BackendError(
-                f"{what} needs the package {name}",
-                received="not installed",
-                remedy="pip install 'mfpolicy[export]'",
-            ) from error
 
 
 def _check_suffix(path: Path, format: str) -> None:

@@ -22,4 +22,4 @@ lint-imports
 
 say "Tests"
 export OMP_NUM_THREADS=1 # two processes on two cores
-exec pytest -q -n 2 "$@"
+exec pytest -q -n 2 --durations=30 "$@"

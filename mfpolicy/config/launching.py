@@ -132,10 +132,13 @@ def _set_options(config: Any, launcher: Mapping[str, Any], folder: Path) -> None
 
 
 def _ray_options(ray: Mapping[str, Any]) -> dict[str, Any]:
-    """A running cluster has its memory; the plugin asks for some unless told that there is none."""
-    running = ray["init"].get("address") or os.environ.get("RAY_ADDRESS")
-    memory = {"object_store_memory": None} if running else {}
-    return {**ray, "init": {**ray["init"], **memory}}
+    """Says where the cluster is: left alone, Ray would join whichever it finds on this machine.
+
+    A running cluster has its memory; the plugin asks for some unless told that there is none.
+    """
+    address = ray["init"].get("address") or os.environ.get("RAY_ADDRESS") or "local"
+    memory = {} if address == "local" else {"object_store_memory": None}
+    return {**ray, "init": {**ray["init"], "address": address, **memory}}
 
 
 def _found(module: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mfpolicy.config import compose_sweep
+from mfpolicy.config import compose_sweep, launching
 from mfpolicy.sweep.driver import run_sweep
 from mfpolicy.sweep.record import CellFiles
 
@@ -165,3 +165,23 @@ def test_a_killed_sweep_goes_on_to_the_weights_of_an_unkilled_one(victim, words,
             assert again.returncode == 0, again.stderr
     assert _weights(out) == _weights(whole)
     assert all((out / CellFiles.FOLDER / f"seed{seed}.json").is_file() for seed in (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "address"),
+    [
+        (None, None, "local"),  # also beside a cluster that somebody runs here
+        (None, "10.0.0.1:6379", "10.0.0.1:6379"),
+        ("auto", "10.0.0.1:6379", "auto"),
+        ("local", "10.0.0.1:6379", "local"),
+    ],
+)
+def test_a_cluster_of_ray_is_joined_only_when_it_is_named(
+    given: str | None, environment: str | None, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("RAY_ADDRESS", environment)
+    init = launching._ray_options({"init": {"address": given}})["init"]
+    assert init["address"] == address
+    assert ("object_store_memory" not in init) == (address == "local")

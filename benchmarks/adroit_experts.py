@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import subprocess
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import envs
+from benchmarks.provenance import commit
 from envs.experts.network import NetworkExpert, expert_file
 from mfpolicy.deployment.importing.mjrl import read_mjrl_policy
 from mfpolicy.evaluation import success_rate
@@ -115,14 +115,11 @@ def main() -> None:
         if chosen.public is not None:
             files.append(chosen.public / f"{name}-v0.pickle")
         records += [measure(name, path, chosen.seeds) for path in files if path.exists()]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
     header = {
         "date": time.strftime("%Y-%m-%d"),
         "command": f"python -m benchmarks.adroit_experts --seeds {chosen.seeds}"
         + (" --public FOLDER" if chosen.public else ""),
-        "commit": commit,
+        "commit": commit(),
         "machine": f"{machine_facts('cpu')['cpu']}, one thread",
         "seeds": f"{FIRST_SEED} to {FIRST_SEED + chosen.seeds - 1}",
         "versions": ", ".join(

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.cells import FIRST_SEED, Cell, Study, machine, rate
+from benchmarks.provenance import commit
 
 TASKS = ("door", "hammer", "pen", "relocate")
 DEMONSTRATIONS = (10, 50)
@@ -88,13 +88,10 @@ def main() -> None:
 
 
 def _write(out: Path, cells: dict[int, list[Cell]], steps: int) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
     out.parent.mkdir(parents=True, exist_ok=True)
     record = {count: [asdict(cell) for cell in found] for count, found in cells.items()}
     out.with_suffix(".json").write_text(json.dumps(record) + "\n")
-    out.with_suffix(".md").write_text(table(cells, steps, commit))
+    out.with_suffix(".md").write_text(table(cells, steps, commit()))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from benchmarks.provenance import provenance
 from mfpolicy.evaluation.statistics import wilson_interval
 
 FIRST_SEED = 10_000
@@ -106,6 +108,20 @@ def rate(flags: list[bool]) -> str:
     return (
         f"{sum(flags)}/{len(flags)} = {100 * sum(flags) / len(flags):.1f} % [{low:.0f}, {high:.0f}]"
     )
+
+
+def write_study(
+    out: Path,
+    cells: Sequence[Cell],
+    steps: int,
+    table: Callable[[Sequence[Cell], int, Mapping[str, Any]], str],
+) -> None:
+    """Writes all cells so far with where they come from, as JSON and as ``table`` tells them."""
+    about = provenance()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    content = {**about, "steps": steps, "cells": [asdict(cell) for cell in cells]}
+    out.with_suffix(".json").write_text(json.dumps(content) + "\n")
+    out.with_suffix(".md").write_text(table(cells, steps, about))
 
 
 def machine() -> str:

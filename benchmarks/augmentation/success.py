@@ -14,17 +14,13 @@ where nothing has changed, not how a policy bears another camera, light or box.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import FIRST_SEED, Cell, Study, rate
+from benchmarks.cells import FIRST_SEED, Cell, Study, rate, write_study
 from mfpolicy.config import compose
 from mfpolicy.data import augment
-from mfpolicy.evaluation.machine import machine_facts, package_versions
 from mfpolicy.evaluation.statistics import compare_paired
 
 TASKS = ("drawer-open",)
@@ -141,18 +137,7 @@ def main() -> None:
     finished: list[Cell] = []
     for cell in study.run_all(wanted, given.workers):
         finished.append(cell)
-        _write(given.out, finished, given.steps)
-
-
-def _write(out: Path, cells: list[Cell], steps: int) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    about = {"machine": machine_facts("cpu"), "packages": package_versions(), "commit": commit}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    content = {**about, "steps": steps, "cells": [asdict(cell) for cell in cells]}
-    out.with_suffix(".json").write_text(json.dumps(content) + "\n")
-    out.with_suffix(".md").write_text(table(cells, steps, about))
+        write_study(given.out, finished, given.steps, table)
 
 
 if __name__ == "__main__":

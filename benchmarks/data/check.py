@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.data.damages import DAMAGES, Damage
 from benchmarks.data.smooth import RECIPE, smooth_episode
 from benchmarks.data.variants import VARIANTS, make_variant
+from benchmarks.provenance import commit
 from mfpolicy.cli import main as mfpolicy
 from mfpolicy.data.checking import CODES, CheckReport, check_dataset, repair
 from mfpolicy.data.reader import open_even_if_empty
@@ -230,14 +231,11 @@ def main() -> None:
     paths = [collected(chosen.folder, task, index) for index, task in enumerate(TASKS)]
     work = chosen.folder / "work"
     work.mkdir(exist_ok=True)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
     record = {
         "header": {
             "date": time.strftime("%Y-%m-%d"),
             "command": f"python -m benchmarks.data.check --folder FOLDER --out {chosen.out}",
-            "commit": commit,
+            "commit": commit(),
             "machine": f"{machine_facts('cpu')['cpu']}, one thread, shared with other work",
             "versions": ", ".join(f"{k} {v}" for k, v in package_versions().items()),
         },

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -28,10 +27,10 @@ import numpy as np
 import torch
 
 from benchmarks.encoders.candidates import BASELINE, CANDIDATES, build
+from benchmarks.provenance import provenance
 from mfpolicy.deployment.bench.measure import interleaved, observation_for, percentiles
 from mfpolicy.deployment.export import export_policy
 from mfpolicy.deployment.onnx_policy import load_onnx
-from mfpolicy.evaluation.machine import machine_facts, package_versions
 from mfpolicy.policy import Policy, save_policy
 from mfpolicy.types import Batch
 
@@ -183,11 +182,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows = measure(given.candidates, decisions=given.decisions, onnx=given.onnx)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
     load = f"{os.getloadavg()[0]:.1f} processes wanted a core over the last minute"
-    about = {"machine": machine_facts("cpu"), "packages": package_versions(), "commit": commit}
+    about = provenance()
     about["load"] = load
     given.out.parent.mkdir(parents=True, exist_ok=True)
     content = {**about, "rows": [asdict(row) for row in rows]}

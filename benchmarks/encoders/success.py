@@ -18,15 +18,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import FIRST_SEED, Cell, Study, rate
+from benchmarks.cells import FIRST_SEED, Cell, Study, rate, write_study
 from benchmarks.encoders.candidates import BASELINE, CANDIDATES, PRESET
-from mfpolicy.evaluation.machine import machine_facts, package_versions
 
 TASKS = ("drawer-open", "lever-pull", "peg-insert-side", "assembly", "push", "shelf-place")
 STEPS = 1000
@@ -124,20 +121,9 @@ def main() -> None:
         ]
         for cell in study.run_all(wanted, given.workers):
             finished.append(cell)
-            _write(given.out, finished, given.steps, latency)
-
-
-def _write(out: Path, cells: list[Cell], steps: int, latency: Mapping[str, Any] | None) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    about = {"machine": machine_facts("cpu"), "packages": package_versions(), "commit": commit}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    content = {**about, "steps": steps, "cells": [asdict(cell) for cell in cells]}
-    out.with_suffix(".json").write_text(json.dumps(content) + "\n")
-    out.with_suffix(".md").write_text(table(cells, steps, about))
-    if latency is not None:
-        pareto(cells, latency, out.with_suffix(".png"))
+            write_study(given.out, finished, given.steps, table)
+            if latency is not None:
+                pareto(finished, latency, given.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,7 @@ from benchmarks.objectives.oracles_data import ORACLES
 from benchmarks.objectives.oracles_measures import measure
 from benchmarks.objectives.oracles_report import FIGURE_ORACLE, REFERENCE, draw, table
 from benchmarks.objectives.oracles_training import Budget, sample, train
+from benchmarks.provenance import commit
 from mfpolicy import objectives
 from mfpolicy.config import compose_preset
 from mfpolicy.errors import ConfigError
@@ -82,15 +82,12 @@ class Study:
 
     def result(self, command: str) -> dict[str, Any]:
         """Everything, as it is written."""
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        )
         return {
             "budget": asdict(self.budget),
             "reached_below": REACHED_BELOW,
             "every": EVERY,
             "command": command,
-            "commit": commit.stdout.strip() or "unknown",
+            "commit": commit(),
             "machine": f"{machine()}, torch {torch.__version__}, one thread",
             "costs": self.costs,
             "rows": self.rows,

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.cells import FIRST_SEED, Cell, Study, machine, rate
+from benchmarks.provenance import commit
 from mfpolicy import objectives
 from mfpolicy.config import compose_preset
 
@@ -90,12 +90,9 @@ def main() -> None:
 
 
 def _write(out: Path, cells: list[Cell]) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps([asdict(cell) for cell in cells]) + "\n")
-    out.with_suffix(".md").write_text(table(cells, commit))
+    out.with_suffix(".md").write_text(table(cells, commit()))
 
 
 if __name__ == "__main__":

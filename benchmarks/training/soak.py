@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.cells import machine
+from benchmarks.provenance import commit
 from benchmarks.training.kills import (
     CHECKPOINT_EVERY,
     ENDS,
@@ -171,12 +171,9 @@ def main() -> None:
     arguments = parser.parse_args()
     options = {key: getattr(arguments, key) for key in ("cycles", "runs", "steps", "seed")}
     words = [f"--{key} {value}" for key, value in options.items()]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
     record: dict[str, Any] = {
         "command": " ".join(["python -m benchmarks.training.soak", *words]),
-        "commit": commit.stdout.strip() or "unknown",
+        "commit": commit(),
         "machine": machine(),
         "runs": arguments.runs,
         "steps": arguments.steps,

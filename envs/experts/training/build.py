@@ -78,7 +78,7 @@ def _plans(
                 path, observations=observations, actions=actions, goals=goals, cpu_s=np.array(cpu_s)
             )
         with np.load(path, allow_pickle=False) as file:
-            plan = {**file, "seed": np.array(seed)}
+            plan = dict(file)
         report(f"plan {seed}: goal in {plan['goals'].sum()} steps, {plan['cpu_s']:.0f} s")
         spent_s += float(plan["cpu_s"])
         if plan["goals"][-1]:
@@ -98,7 +98,7 @@ class _Trainer:
         folder: Path,
         cpu_s: float,
     ) -> None:
-        self._scene, self._recipe, self._plans = scene, recipe, plans
+        self._scene, self._recipe = scene, recipe
         self._path = folder / "training.pt"
         self.iteration, self.cpu_s = 0, cpu_s
         self._clock = time.process_time()

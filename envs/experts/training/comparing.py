@@ -44,7 +44,7 @@ class Choice:
         arrays: of the network that stands until one was compared.
 
     Attributes:
-        best: its score and arrays, and what was measured of it.
+        best: its score, arrays and iteration, and its share of episodes that end in the goal.
     """
 
     def __init__(self, scene: Scene, episodes: int, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -62,8 +62,7 @@ class Choice:
         score = success + 1e-3 * reward
         if score > self.best["score"]:
             self.best = {
-                "score": score, "success": success, "change": float(change),
-                "iteration": iteration, "arrays": copied,
+                "score": score, "success": success, "iteration": iteration, "arrays": copied
             }  # fmt: skip
         return (
             f"mean action: goal at the end {success:.2f}, reward {reward:.3f}, change {change:.3f}"

@@ -67,7 +67,7 @@ class Loop:
                     raise
 
     def move(self, seconds: float = 60.0) -> float:
-        """Arms where needed, and waits until commands come; says how long that took."""
+        """Waits until commands come; says how long that took."""
         begun_s = time.monotonic()
         while time.monotonic() < begun_s + seconds:
             self.robot.mark()

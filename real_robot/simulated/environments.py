@@ -57,7 +57,7 @@ def ros_versions(python: Path) -> dict[str, str]:
     )
     env = {name: value for name, value in os.environ.items() if name not in _LEAKED}
     done = subprocess.run(
-        [python, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+        [python, "-c", code], env=env, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise BackendError(
@@ -127,9 +127,10 @@ class LoopPlace:
         links = self.folder / "packages"
         links.mkdir(exist_ok=True)
         for name in _PACKAGES:
-            link = links / name
-            if not link.exists():
-                link.symlink_to(_source(name), target_is_directory=True)
+            link, source = links / name, _source(name)
+            if link.resolve() != source:  # left by another checkout
+                link.unlink(missing_ok=True)
+                link.symlink_to(source, target_is_directory=True)
         return links
 
 
@@ -142,4 +143,4 @@ def _source(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise BackendError("a package of ours must be importable", received=name)
-    return Path(next(iter(spec.submodule_search_locations)))
+    return Path(next(iter(spec.submodule_search_locations))).resolve()

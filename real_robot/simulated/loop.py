@@ -22,7 +22,7 @@ class LoopEpisode:
     Attributes:
         result: as of :class:`mfpolicy.types.EpisodeResult`; ``holds`` are control steps to which no
             command came.
-        wall_s: from its first command to its end.
+        wall_s: from arming to its end.
         intervals_ms: between commands. ages_ms: of the newest frame when each came, since it was
             sent. Both in wall time, at the robot.
         commands: that came, holds among them.

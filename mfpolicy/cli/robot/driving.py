@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -46,6 +47,10 @@ def drive(config: RobotConfig) -> dict[str, Any]:
     pythons = {
         side: ros_python(getattr(config, side), config.environments) for side in ("bridge", "peer")
     }
+    sides = {
+        side: {"distribution": getattr(config, side), **ros_versions(python)}
+        for side, python in pythons.items()
+    }
     spec, task = _checked(config)
     folder = Path(config.out or Path(config.run) / "robot")
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,10 +60,6 @@ def drive(config: RobotConfig) -> dict[str, Any]:
     world, episodes = _loop(config, spec, task, folder, pythons)
     loop_s = time.monotonic() - begun_s
     in_process = _in_process(config, task) if config.compare else None
-    sides = {
-        side: {"distribution": getattr(config, side), **ros_versions(python)}
-        for side, python in pythons.items()
-    }
     summary = summarize(config, world, episodes, in_process, sides=sides, wall_seconds=loop_s)
     from mfpolicy.evaluation.records import write_json
 
@@ -141,6 +142,8 @@ def _loop(
 def _in_process(config: RobotConfig, task: str) -> EvalSummary:
     wanted = _eval_config(config, task)
     make_env = environment_of(wanted)
+    if config.horizon is not None:
+        make_env = functools.partial(make_env, horizon=config.horizon)
     with progress_bar("in process", config.episodes, "successes") as show:
         successes = 0
 
@@ -154,6 +157,7 @@ def _in_process(config: RobotConfig, task: str) -> EvalSummary:
 
 def _eval_config(config: RobotConfig, task: str | None) -> Any:
     words = [config.run, f"episodes={config.episodes}", f"seed={config.seed}", "videos=false"]
-    words += [f"device={config.device}"]
+    # a name of its own: an evaluation of the run keeps its summary
+    words += [f"device={config.device}", f"name=robot-{time.strftime('%Y%m%d-%H%M%S')}"]
     words += [f"workers={config.workers}"] if config.workers else []
     return compose("eval", words + ([f"task={task}"] if task else []))

@@ -115,7 +115,7 @@ def show(summary: Mapping[str, Any]) -> None:
     rows += [
         ("ROS", f"{ros['bridge']['distribution']} drives {ros['peer']['distribution']}"),
         ("real time", f"{factor['reached']:.3f} of {factor['wanted']:g}"),
-        ("commands", f"every {_times(interval)}, std {interval['std']:.1f} ms"),
+        ("commands", f"every {_times(interval)}"),
         ("frame to command", _times(age)),
         ("steps without command", f"{summary['steps_without_command']} of {summary['steps']}"),
         ("refusals", ", ".join(f"{k} {n}" for k, n in summary["refusals"].items()) or "none"),
@@ -160,7 +160,9 @@ def _spread(values: Any) -> dict[str, float]:
 
 
 def _times(spread: Mapping[str, float]) -> str:
-    return f"p50 {spread['p50']:.1f} ms, p99 {spread['p99']:.1f} ms"
+    if not spread:
+        return "none"
+    return f"p50 {spread['p50']:.1f} ms, p99 {spread['p99']:.1f} ms, std {spread['std']:.1f} ms"
 
 
 def _rate(rate: Mapping[str, Any]) -> str:

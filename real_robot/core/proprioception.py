@@ -49,7 +49,8 @@ class Proprioception:
         self._needed = [name for name in needed if not name.startswith("tool/")]
         self._joints = {name.partition("/")[2] for name in self._needed}
         rates = () if self._is_tool else self._axes
-        self._rates = {f"velocity/{name}" for name in rates}
+        # of axes whose velocity is used where it is said, and not needed
+        self._rates = {f"velocity/{name}" for name in rates} - set(self._needed)
         self.forget()
 
     def forget(self) -> None:
@@ -84,7 +85,7 @@ class Proprioception:
             raise ObservationError(
                 f"every number of a joint must be finite, at most {_LARGEST:g}", received=wanted
             )
-        for name in self._rates - set(self._needed):
+        for name in self._rates:
             if name.replace("velocity", "position", 1) in found:
                 self._values.pop(name, None)  # said before, of a motion that may be over
         self._values |= wanted | {

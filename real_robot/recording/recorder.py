@@ -166,6 +166,8 @@ class Recorder(Observer):
         if 0 <= since < _EARLY:
             return
         self._ticked_s = now_s
+        if since < 0:
+            self._clock_went_back(now_s)
         self.look()
         if self.state is not State.RECORDING:
             return
@@ -182,6 +184,18 @@ class Recorder(Observer):
             self._replied(
                 Reply(False, f"ended after {self._recording.longest_s:g} s: stop or discard it")
             )
+
+    def _clock_went_back(self, now_s: float) -> None:
+        """Ends an episode at fault; what was stamped before must not meet what is stamped now."""
+        self.forget()
+        self._commands.forget()
+        self._measured, self._last = None, None
+        for freshness in self.inputs.values():
+            freshness.forget()
+        if self.state is State.RECORDING:
+            self.steps.fault(Cause.CLOCK, now_s)
+            self.state = State.ENDED
+            self._replied(Reply(False, "ended: the clock went back; discard it"))
 
     def problem(self, now_s: float) -> Cause | None:
         """Why a step of now would be at fault; None where it would not."""

@@ -22,6 +22,7 @@ from real_robot.recording.settings import RecorderSettings
 _MEANING = (
     "joints", "state", "action_kind", "action_scale", "action_offset", "gripper_column",
     "displacement_from", "cloud_frame", "metres_per_unit",
+    "action_lower", "action_upper",
 )  # fmt: skip
 _NO_ZARR = BackendError(
     "a recorder writes zarr", remedy="pip install zarr numcodecs, in the Python that runs it"
@@ -95,7 +96,7 @@ class DatasetStore:
                 color=points[..., 3:].astype(np.uint8) if self._has_color else None,
                 extras={name: arrays[name] for name in ("timestamp_ns", "cloud_age_s")},
             ),
-            journal={"recorder": self._meaning, "sources": list(sources)},
+            journal={"sources": list(sources)},
         )
 
     def close(self) -> None:
@@ -103,9 +104,7 @@ class DatasetStore:
         self._writer.close()
 
     def _check(self) -> None:
-        there = self._writer.journal.get("recorder")
-        if not self._writer.episode_count and there is None:
-            return
+        there = self._writer.spec.extra.get("recorder")
         if there != self._meaning:
             told = there if isinstance(there, dict) else {}
             differ = {
@@ -127,6 +126,7 @@ def _meaning(
     values = {name: getattr(parameters, name) for name in _MEANING}
     values |= {"state": parameters.state_elements, "axes": parameters.axes}
     values |= {"action_type": recording.source(settings)[1], "use_tf": settings.use_tf}
+    values |= {"color": recording.color}
     return json.loads(json.dumps(values))
 
 

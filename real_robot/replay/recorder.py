@@ -18,6 +18,7 @@ from mfpolicy.options import parse_options
 from real_robot.node_settings import NodeSettings
 from real_robot.parameters import RobotParameters
 from real_robot.recording import DatasetStore, Recorder, RecorderSettings
+from real_robot.recording.recorder import State
 from real_robot.recording.episode import Steps
 from real_robot.replay.inputs import Inputs, Taker
 from real_robot.replay.interleaving import interleaved
@@ -102,7 +103,11 @@ def record_bag(
             recorder.tick(now_s)
     finally:
         bag.close()
-    return recorder.stop(now_s) if reply.ok else reply
+    if not reply.ok:
+        return reply
+    early = f" ({recorder.reply.message})" if recorder.state is State.ENDED else ""
+    reply = recorder.stop(now_s)
+    return Reply(reply.ok, reply.message + early)
 
 
 def _commands(
@@ -137,7 +142,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _recorded(options: Options) -> int:
-    """How many episodes the dataset has when all bags are done."""
+    """How many of the bags are episodes of the dataset in the end."""
     given = {"out": options.out} if options.out else {}
     parameters, settings, recording = load_file(
         options.parameters, RobotParameters, NodeSettings, RecorderSettings, given=given
@@ -148,19 +153,23 @@ def _recorded(options: Options) -> int:
         bags = sorted(each for each in root.iterdir() if looks_like_bag(each))
     if not bags:
         raise DataError("bag must name a bag of ROS, or a folder of bags", received=str(root))
+    settings.check(parameters)
     recording.check(parameters, settings)
+    kept = 0
     store = DatasetStore(parameters, settings, recording)
     try:
         for path in bags:
             if path.name in store.sources:
                 print(f"{path.name}: there already")
+                kept += 1
                 continue
             reply = record_bag(
                 path, store, parameters=parameters, settings=settings, recording=recording
             )
             print(f"{path.name}: {reply.message}")
+            kept += reply.ok
         print(f"{store.episodes} episodes in {recording.out}")
-        return store.episodes
+        return kept
     finally:
         store.close()
 

@@ -55,6 +55,7 @@ class DemonstrationRecorder(Node):
         settings = declaring.read(self, NodeSettings)
         parameters = declaring.read(self, RobotParameters)
         recording = declaring.read(self, RecorderSettings)
+        settings.check(parameters)
         recording.check(parameters, settings)
         self._meters = RecorderMeters()
         self._store = DatasetStore(parameters, settings, recording)

@@ -227,6 +227,24 @@ def test_a_step_that_came_late_is_a_fault(period_s):
     assert mine.store.episodes == 0
 
 
+def test_what_was_stamped_before_the_clock_went_back_is_forgotten():
+    mine = Demonstrated()
+    mine.sense()
+    assert mine.recorder.start(mine.now_s).ok
+    mine.run(3)
+    mine.now_s -= 2.0
+    mine.recorder.tick(mine.now_s)
+    assert mine.recorder.state == "ended"
+    assert "clock" in mine.recorder.reply.message
+    mine.recorder.discard()
+    assert mine.recorder.frame() is None  # of no state of before
+    assert not mine.recorder.start(mine.now_s).ok
+    mine.sense()
+    assert mine.recorder.start(mine.now_s).ok
+    mine.run(3)
+    assert mine.recorder.stop(mine.now_s).ok
+
+
 def test_a_tick_that_comes_twice_is_one_step():
     mine = Demonstrated()
     mine.sense()

@@ -47,7 +47,7 @@ def read_spec(run: str | os.PathLike[str]) -> PolicySpec:
     Raises:
         RunError: the file is missing, damaged, or not a policy of this package.
     """
-    return _read(run)[0]
+    return read_policy(run)[0]
 
 
 def load_policy(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Policy:
@@ -65,7 +65,7 @@ def load_policy(run: str | os.PathLike[str], device: str | torch.device = "cpu")
         >>> policy = load_policy("runs/drawer-open")        # doctest: +SKIP
     """
     device = check_device(device)
-    spec, tensors = _read(run, weights=True)
+    spec, tensors = read_policy(run, weights=True)
     with DRAWING_WEIGHTS:
         policy = Policy(spec)
     own = {name: tuple(value.shape) for name, value in policy.state_dict().items()}
@@ -100,9 +100,18 @@ def check_device(device: str | torch.device) -> torch.device:
     return torch.device(device)
 
 
-def _read(
+def read_policy(
     run: str | os.PathLike[str], *, weights: bool = False
 ) -> tuple[PolicySpec, dict[str, torch.Tensor]]:
+    """Reads a saved policy without building it.
+
+    Args:
+        run: run folder, or the file itself.
+        weights: read them too; else there are none.
+
+    Raises:
+        RunError: the file is missing, damaged, or not a policy of this package.
+    """
     from safetensors import SafetensorError, safe_open
 
     path = Path(run)

@@ -29,7 +29,7 @@ from mfpolicy.training.ema import Ema
 from mfpolicy.training.heldout import METRIC, Heldout
 from mfpolicy.training.logging import METRICS, Sink
 from mfpolicy.training.progress import Progress
-from mfpolicy.training.run_folder import STATE
+from mfpolicy.training.run_folder import STATE, holds
 from mfpolicy.training.schedule import ema_decay
 from mfpolicy.training.stopping import stop_requested
 from mfpolicy.training.update import Update
@@ -114,7 +114,8 @@ class Trainer:
     def restore(self, folder: Path) -> None:
         """Takes up the newest whole checkpoint of the run folder, if there is one.
 
-        ``model.safetensors`` is written anew from it: a crash can have left an older one.
+        ``model.safetensors`` is written anew from it where it is another policy: a crash can have
+        left an older one.
 
         Raises:
             RunError: the checkpoints are damaged, or do not fit a configuration that was forced
@@ -136,8 +137,9 @@ class Trainer:
         self._error = state.numbers.get("unlogged_error")
         for group in self.update.optimizer.param_groups:
             group["lr"] = state.numbers["learning_rate"]
-        if self.world.leads:
-            save_policy(self.policy, folder, state=self.ema.state())
+        averaged = self.ema.state()
+        if self.world.leads and not holds(folder, self.policy.spec, averaged):
+            save_policy(self.policy, folder, state=averaged)
 
     def _ends(self, stop: threading.Event) -> bool:
         """Whether no further step follows, and why."""

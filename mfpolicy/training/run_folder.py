@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mfpolicy.config.convert import leaves, to_mapping
 from mfpolicy.config.schema import TrainConfig
@@ -16,6 +16,11 @@ from mfpolicy.data.durable import PARTIAL_SUFFIX, write_durably
 from mfpolicy.errors import RunError
 from mfpolicy.training.checkpoint import newest_state
 from mfpolicy.types import DATA_FILE
+
+if TYPE_CHECKING:
+    import torch
+
+    from mfpolicy.policy import PolicySpec
 
 CONFIG = "config.yaml"
 STATE = "training_state"
@@ -124,6 +129,25 @@ def claim_run_folder(config: TrainConfig, data: Mapping[str, Any]) -> Claim:
         )
     asked[DATA_FILE][_EARLIER] = _seeds(saved[DATA_FILE])
     return Claim(run, tuple(changed), _seeds(asked[DATA_FILE]), asked)
+
+
+def holds(run: Path, spec: PolicySpec, weights: Mapping[str, torch.Tensor]) -> bool:
+    """Whether the run's saved policy is this one, so that its file may stay as it is.
+
+    A file of an earlier version is another only where an option differs: evaluations and students
+    know the file by its content, and a header with options that are off would make it a new one.
+    """
+    from mfpolicy.policy.files import read_policy
+
+    try:
+        saved, stored = read_policy(run, weights=True)
+    except RunError:  # none yet, or damaged
+        return False
+    own = json.loads(json.dumps(spec.to_dict()))
+    theirs = json.loads(json.dumps(saved.to_dict()))
+    if any(_differences(theirs, own)) or stored.keys() != weights.keys():
+        return False
+    return all(stored[name].equal(value.cpu()) for name, value in weights.items())
 
 
 def _require_empty(run: Path) -> None:

@@ -18,8 +18,8 @@ from mfpolicy.options import parse_options
 from real_robot.node_settings import NodeSettings
 from real_robot.parameters import RobotParameters
 from real_robot.recording import DatasetStore, Recorder, RecorderSettings
-from real_robot.recording.recorder import State
 from real_robot.recording.episode import Steps
+from real_robot.recording.recorder import State
 from real_robot.replay.inputs import Inputs, Taker
 from real_robot.replay.interleaving import interleaved
 from real_robot.replay.told import key_values, load_file

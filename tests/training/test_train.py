@@ -15,7 +15,9 @@ from safetensors.torch import load_file
 from mfpolicy.config import compose
 from mfpolicy.data import WindowDataset, open_dataset
 from mfpolicy.errors import BackendError, ConfigError, DataError, RunError
-from mfpolicy.policy import Policy, load_policy
+from mfpolicy.policy import Policy, load_policy, read_spec
+from mfpolicy.policy.files import SPEC_KEY, WEIGHTS
+from mfpolicy.policy.tensor_file import write_tensors
 from mfpolicy.training import train
 from mfpolicy.training.randomness import BatchSampler
 from oracles.demonstrations import TASK, write_dataset
@@ -126,6 +128,22 @@ def test_a_finished_run_resumed_stays_as_it_is(configure):
     before = _weights(run)
     assert train(configure("resume=true")).step == 12
     _assert_same(before, _weights(run))
+
+
+def test_a_finished_run_of_an_earlier_version_keeps_its_file(configure):
+    """Evaluations and students know a policy by its file."""
+    run = train(configure()).run
+    tensors, spec = _weights(run), read_spec(run).to_dict()
+    del spec["auxiliary"]
+    spec["encoder"] = {k: v for k, v in spec["encoder"].items() if k not in ("fusion", "history")}
+    write_tensors(run / WEIGHTS, tensors, {SPEC_KEY: json.dumps(spec)})
+    before = (run / WEIGHTS).read_bytes()
+    train(configure("resume=true"))
+    assert (run / WEIGHTS).read_bytes() == before
+    name = next(iter(tensors))
+    write_tensors(run / WEIGHTS, tensors | {name: tensors[name] + 1}, {SPEC_KEY: json.dumps(spec)})
+    train(configure("resume=true"))
+    _assert_same(tensors, _weights(run))
 
 
 def test_a_used_run_folder_is_refused(configure):

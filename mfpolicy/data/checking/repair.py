@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mfpolicy.data.apart import require_apart
 from mfpolicy.data.checking.check import CheckReport
 from mfpolicy.data.checking.findings import CODES
 from mfpolicy.data.checking.survey import Survey
@@ -96,9 +97,10 @@ def repair(
 
 
 def _require_free(target: Path, source: Path) -> None:
-    if target.exists() or target.is_relative_to(source) or source.is_relative_to(target):
+    require_apart([source], target)
+    if target.exists():
         raise DataError(
-            "a repaired dataset needs a path of its own, apart from the damaged one",
+            "a repaired dataset needs a path of its own",
             received=str(target),
             remedy="write to another path",
         )

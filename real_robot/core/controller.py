@@ -18,6 +18,7 @@ from real_robot.parameters import RobotParameters
 from real_robot.safety import Guard, Reply
 
 _SAME_RATE = 0.01
+_LATE = 1.5  # periods between two ticks: one did not come
 
 
 class Controller(Observer):
@@ -49,7 +50,7 @@ class Controller(Observer):
             refusals=self.guard.refusals,
         )
         self._history = History(facts.n_obs_steps)
-        self._ticks = 0
+        self._ticks, self._ticked_s = 0, float("-inf")
         self.decision_times_s = self._execution.took_s
 
     @property
@@ -89,7 +90,9 @@ class Controller(Observer):
         cause = self.guard.begin(now_s)
         if cause is Cause.EARLY:
             return Command(Kind.SILENT, np.zeros((0, len(self.parameters.axes))), cause=cause)
-        self._ticks += 1
+        # ticks that did not come lie between two frames as well
+        self._ticks += 1 if (now_s - self._ticked_s) * self.rate_hz <= _LATE else 2
+        self._ticked_s = now_s
         if cause is Cause.CLOCK:
             self.forget()
         self.look()

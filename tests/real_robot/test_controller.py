@@ -70,6 +70,18 @@ def test_frames_of_before_a_refusal_are_not_seen_with_those_after_it():
     assert _positions_seen(arm)[-1] == pytest.approx([0.1, 0.1])
 
 
+@pytest.mark.parametrize(("periods", "is_gap"), [(1.0, False), (1.3, False), (3.0, True)])
+def test_frames_of_before_ticks_that_did_not_come_are_not_seen_with_those_after(periods, is_gap):
+    arm = Arm(lambda _: INDEX, execute=1)
+    arm.arm()
+    arm.tick()
+    arm.position = np.array([0.01, 0])
+    arm.tick(period_s=periods * PERIOD_S)
+    before, after = _positions_seen(arm)[-1]
+    assert after == pytest.approx(0.01)
+    assert before == pytest.approx(0.01 if is_gap else 0.0)
+
+
 class Held(InlineDecider):
     """Computes at once, and answers when it is let."""
 

@@ -84,6 +84,7 @@ class FindingLog:
     spoilt: set[int] = field(default_factory=set)
     factors: dict[int, float] = field(default_factory=dict)
     _open: dict[tuple[str, str | None, int | None], Finding] = field(default_factory=dict)
+    _counted: set[tuple[str, str | None, int | None]] = field(default_factory=set)  # and hidden
     _kept: dict[str, int] = field(default_factory=dict)
 
     def add(
@@ -117,15 +118,19 @@ class FindingLog:
         if known is not None and episode is not None:
             known.steps += steps
             return
+        if place in self._counted:
+            return
+        if self._kept.get(kind.name, 0) >= self.most:
+            self.hidden[kind.name] = self.hidden.get(kind.name, 0) + 1
+            if episode is not None:
+                self._counted.add(place)
+            return
         finding = Finding(
             kind.name,
             kind.severity, array, episode, step, steps,
             kind.rule, plain(received), kind.remedy,
         )  # fmt: skip
-        self._open[place] = finding  # a hidden one too, so that it is counted once
-        if self._kept.get(kind.name, 0) >= self.most:
-            self.hidden[kind.name] = self.hidden.get(kind.name, 0) + 1
-            return
+        self._open[place] = finding
         self._kept[kind.name] = self._kept.get(kind.name, 0) + 1
         self.found.append(finding)
 

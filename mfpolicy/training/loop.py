@@ -13,7 +13,7 @@ import torch
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data import WindowDataset
 from mfpolicy.policy import Policy, save_policy
-from mfpolicy.policy.tensor_file import flush_to_disk
+from mfpolicy.policy.tensor_file import discard_unfinished, flush_to_disk
 from mfpolicy.training.checkpoint import (
     TrainingState,
     flatten,
@@ -138,7 +138,10 @@ class Trainer:
         for group in self.update.optimizer.param_groups:
             group["lr"] = state.numbers["learning_rate"]
         averaged = self.ema.state()
-        if self.world.leads and not holds(folder, self.policy.spec, averaged):
+        if not self.world.leads:
+            return
+        discard_unfinished(folder)
+        if not holds(folder, self.policy.spec, averaged):
             save_policy(self.policy, folder, state=averaged)
 
     def _ends(self, stop: threading.Event) -> bool:

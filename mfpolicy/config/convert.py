@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ def from_mapping(schema: type[C], values: Mapping[str, Any], *, path: str = "") 
         >>> from_mapping(LoggingConfig, values).wandb
         'offline'
     """
-    hints = typing.get_type_hints(schema)
+    hints = _hints(schema)
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, schema))}
     for key in values:
         if key not in fields:
@@ -73,6 +74,11 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", value
 
 
+@functools.cache
+def _hints(schema: type) -> dict[str, Any]:
+    return typing.get_type_hints(schema)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
@@ -92,10 +98,15 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         return _choice(typing.get_args(hint), value, key)
     if typing.get_origin(hint) is tuple:
         return _convert_tuple(typing.get_args(hint), value, key)
+    if typing.get_origin(hint) is dict and dataclasses.is_dataclass(typing.get_args(hint)[1]):
+        own, items = typing.get_args(hint)[1], _expect(dict, value, key)
+        return {name: _convert(own, item, f"{key}.{name}") for name, item in items.items()}
     return _expect(typing.get_origin(hint) or hint, value, key)
 
 
 def _convert_tuple(hints: tuple[Any, ...], value: Any, key: str) -> tuple[Any, ...]:
+    if Ellipsis in hints and isinstance(value, (list, tuple)):
+        return tuple(_convert(hints[0], item, f"{key}.{n}") for n, item in enumerate(value))
     if not isinstance(value, (list, tuple)) or len(value) != len(hints):
         raise ConfigError(
             f"{key} must be a list of {len(hints)} values",

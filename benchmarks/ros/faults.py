@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -88,7 +89,7 @@ def tried(loop: Loop, fault: Fault, bridge: str, robot: str) -> Outcome:
         wrong.append(f"{seen['commands']} commands in {WATCHED_S:g} s")
     if fault.cause and fault.cause not in met:
         wrong.append(f"{fault.cause} was not counted")
-    if fault.says not in said.get("message", ""):
+    if not re.fullmatch(fault.says, said.get("message", "")):
         wrong.append(f"the diagnostics say {said.get('message')!r}")
     return Outcome(
         fault.name, fault.clock, bridge, robot,

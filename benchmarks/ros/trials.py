@@ -92,7 +92,8 @@ class Fault:
 
     Attributes:
         name: of the fault. begin, end: let it begin and end. cause: that must be counted.
-        says: that the line of the diagnostics must hold; empty where it says nothing special.
+        says: what the whole line of the diagnostics must match, a regular expression; empty where
+            there are no diagnostics.
         is_silent: whether the robot must be held. resumes: ``itself``, ``arm`` or ``reset``.
         has_bridge: whether there is a bridge while it lasts. clock: of the loop.
     """
@@ -108,9 +109,13 @@ class Fault:
     clock: str = "system"
 
 
-def _sensor(name: str, cause: str, says: str, **more: Any) -> Fault:
-    fault = more.pop("fault", name)
-    back = more.pop("back", "")
+ARMED, REFUSING = "armed", "armed, refusing: "
+
+
+def _sensor(name: str, cause: str, **more: Any) -> Fault:
+    """A fault of the robot's sensors; its line names ``refusing``, the input that it makes unfit."""
+    fault, back = more.pop("fault", name), more.pop("back", "")
+    says = more.pop("says", None) or REFUSING + more.pop("refusing")
     return Fault(
         name, lambda loop: loop.robot.fault(fault), lambda loop: loop.robot.fault(back),
         cause, says, **more,
@@ -121,25 +126,35 @@ def _policy(name: str, value: Any, without: Any, cause: str) -> Fault:
     field = "delay_s" if name == "policy too slow" else "is_nan"
     return Fault(
         name, lambda loop: setattr(loop.policy, field, value),
-        lambda loop: setattr(loop.policy, field, without), cause, "armed",
+        lambda loop: setattr(loop.policy, field, without), cause, ARMED,
     )  # fmt: skip
 
 
 FAULTS = (
-    _sensor("camera stall", "stale_cloud", "stale_cloud", fault="camera_stall"),
-    _sensor("joint stall", "stale_joints", "stale_joints", fault="joints_stall"),
-    _sensor("tool stall", "stale_tool", "stale_tool", fault="tool_stall"),
-    _sensor("NaN cloud", "too_few_points", "stale_cloud", fault="nan_cloud"),
-    _sensor("garbage fields", "bad_cloud", "stale_cloud", fault="garbage"),
-    _sensor("wrong frame id", "wrong_frame", "stale_cloud", fault="wrong_frame"),
-    _sensor("stamps 10 s ahead", "future_cloud", "future_", fault="clock_jump", back="clock_back"),
-    _sensor("stamps 10 s behind", "old_cloud", "old_", fault="clock_back", back="clock_jump"),
+    _sensor("camera stall", "stale_cloud", refusing="stale_cloud", fault="camera_stall"),
+    _sensor("joint stall", "stale_joints", refusing="stale_joints", fault="joints_stall"),
+    _sensor("tool stall", "stale_tool", refusing="stale_tool", fault="tool_stall"),
+    _sensor("NaN cloud", "too_few_points", refusing="stale_cloud", fault="nan_cloud"),
+    _sensor("garbage fields", "bad_cloud", refusing="stale_cloud", fault="garbage"),
+    _sensor("wrong frame id", "wrong_frame", refusing="stale_cloud", fault="wrong_frame"),
+    _sensor(
+        "stamps 10 s ahead", "future_cloud", refusing="future_cloud",
+        fault="clock_jump", back="clock_back",
+    ),
+    _sensor(
+        "stamps 10 s behind", "old_cloud", refusing="old_cloud",
+        fault="clock_back", back="clock_jump",
+    ),
     _policy("policy too slow", 3.0, 0.0, "policy_overrun"),
     _policy("policy of NaN", True, False, "policy_error"),  # the server refuses to send it
-    _sensor("message flood", "", "armed", fault="flood", is_silent=False),
+    _sensor(  # it may hold the newest message back
+        "message flood", "", says=f"{ARMED}|{REFUSING}(old|stale)_(cloud|joints|tool)",
+        fault="flood", is_silent=False,
+    ),
     Fault(
         "emergency stop", lambda loop: loop.robot.serve("stop"),
-        lambda loop: loop.robot.serve("reset"), "emergency_stop", "stopped", resumes="arm",
+        lambda loop: loop.robot.serve("reset"), "emergency_stop", "stopped: service ~/stop",
+        resumes="arm",
     ),
     Fault(
         "node restart", lambda loop: (loop.bridge.close(), loop.start()), lambda loop: None,
@@ -150,7 +165,11 @@ FAULTS = (
         lambda loop: (loop.bridge.process.kill(), loop.bridge.process.wait()),
         lambda loop: loop.start(), resumes="arm", has_bridge=False,
     ),
-    _sensor("clock jump", "clock", "armed", fault="clock_jump", is_silent=False, clock="simulated"),
-    _sensor("clock back", "clock", "armed", fault="clock_back", is_silent=False, clock="simulated"),
-    _sensor("clock stop", "clock", "armed", fault="clock_stop", clock="simulated"),
+    _sensor(
+        "clock jump", "clock", says=ARMED, fault="clock_jump", is_silent=False, clock="simulated"
+    ),
+    _sensor(
+        "clock back", "clock", says=ARMED, fault="clock_back", is_silent=False, clock="simulated"
+    ),
+    _sensor("clock stop", "clock", refusing="clock", fault="clock_stop", clock="simulated"),
 )  # fmt: skip

@@ -7,6 +7,7 @@ no format for the network.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from typing import IO, Any
@@ -14,8 +15,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfpolicy.errors import DataError
+
 Arrays = dict[str, NDArray[Any]]
-_LENGTH = struct.Struct("<I")
+_MARK = b"mfp1"
+_BEGIN = struct.Struct("<4sI")
+_LONGEST_HEAD, _LARGEST = 1 << 24, 1 << 30  # bytes
 
 
 def write_message(
@@ -45,26 +50,53 @@ def write_message(
     whole = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
     shapes = [[name, array.dtype.str, list(array.shape)] for name, array in whole.items()]
     text = json.dumps([dict(head), shapes]).encode()
-    parts = [_LENGTH.pack(len(text)), text, *(array.tobytes() for array in whole.values())]
+    parts = [_BEGIN.pack(_MARK, len(text)), text, *(array.tobytes() for array in whole.values())]
     file.write(b"".join(parts))
     file.flush()
 
 
 def read_message(file: IO[bytes]) -> tuple[dict[str, Any], Arrays] | None:
-    """The next message; None where the other end is closed, or ended within a message."""
-    length = _read(file, _LENGTH.size)
-    text = None if length is None else _read(file, _LENGTH.unpack(length)[0])
+    """The next message; None where the other end is closed, or ended within a message.
+
+    Raises:
+        DataError: what came is no message; where the next one begins is not known any more.
+    """
+    begin = _read(file, _BEGIN.size)
+    if begin is None:
+        return None
+    mark, length = _BEGIN.unpack(begin)
+    if mark != _MARK or length > _LONGEST_HEAD:
+        raise DataError("a message must begin with its mark and length", received=begin)
+    text = _read(file, length)
     if text is None:
         return None
-    head, shapes = json.loads(text)
+    head, kinds = _parsed(text)
     arrays: Arrays = {}
-    for name, kind, shape in shapes:
-        dtype = np.dtype(kind)
-        data = _read(file, dtype.itemsize * int(np.prod(shape, dtype=np.int64)))
+    for name, dtype, shape in kinds:
+        data = _read(file, dtype.itemsize * math.prod(shape))
         if data is None:
             return None
         arrays[name] = np.frombuffer(data, dtype).reshape(shape)
     return head, arrays
+
+
+def _parsed(text: bytes) -> tuple[dict[str, Any], list[tuple[str, np.dtype, tuple[int, ...]]]]:
+    """The head, and name, type and shape of each array."""
+    try:
+        head, shapes = json.loads(text)
+        kinds = [
+            (str(name), np.dtype(kind), tuple(int(size) for size in shape))
+            for name, kind, shape in shapes
+        ]
+        is_whole = isinstance(head, dict) and all(
+            min(shape, default=0) >= 0 and dtype.itemsize * math.prod(shape) <= _LARGEST
+            for _, dtype, shape in kinds
+        )
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the head of a message must be as it is written: {error}") from error
+    if not is_whole:
+        raise DataError("a message must have a head and arrays of a size", received=text[:200])
+    return head, kinds
 
 
 def _read(file: IO[bytes], count: int) -> bytes | None:

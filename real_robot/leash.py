@@ -5,6 +5,7 @@ Who starts it holds the other end: however that process ends, by ``kill -9`` too
 
 from __future__ import annotations
 
+import contextlib
 import os
 import runpy
 import signal
@@ -19,8 +20,9 @@ def hold(grace_s: float = GRACE_S) -> None:
     """Sends this process SIGTERM when its stdin ends, and SIGKILL ``grace_s`` later."""
 
     def watch() -> None:
-        while os.read(0, 4096):
-            pass
+        with contextlib.suppress(OSError):  # an end as well
+            while os.read(0, 4096):
+                pass
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(grace_s)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -44,7 +44,7 @@ def timed(
     policy.spec = dataclasses.replace(policy.spec, control_rate_hz=rate_hz)
     work.mkdir(parents=True, exist_ok=True)
     save_policy(policy, work / "run")
-    place = LoopPlace(work, 1 + os.getpid() % 100)
+    place = LoopPlace(work)
     windows: list[dict[str, Any]] = []
     loads = [os.getloadavg()[0]]
     with (

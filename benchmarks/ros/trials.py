@@ -113,7 +113,7 @@ ARMED, REFUSING = "armed", "armed, refusing: "
 
 
 def _sensor(name: str, cause: str, **more: Any) -> Fault:
-    """A fault of the robot's sensors; its line names ``refusing``, the input that it makes unfit."""
+    """A fault of the sensors; ``refusing`` is the cause that the diagnostics then name."""
     fault, back = more.pop("fault", name), more.pop("back", "")
     says = more.pop("says", None) or REFUSING + more.pop("refusing")
     return Fault(

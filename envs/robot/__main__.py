@@ -6,10 +6,12 @@ stdout. It ends when stdin does, so it never outlives the process that started i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
 import time
+import traceback
 
 from envs.robot.pacing import Told, run
 from mfpolicy.pipes import read_message, write_message
@@ -28,22 +30,31 @@ def main() -> int:
     if first is None:
         return 0
     told = Told()
+    failures: list[Exception] = []
 
     def listen() -> None:
-        while (message := read_message(source)) is not None:
-            told.add(message[0])
+        try:
+            while (message := read_message(source)) is not None:
+                told.add(message[0])
+        except Exception as error:  # told by the thread that writes, if it is not stuck
+            traceback.print_exc()
+            failures.append(error)
         told.end()
         time.sleep(_GRACE_S)  # neither a long step nor a pipe that nobody reads keeps the process
-        os._exit(0)
+        os._exit(bool(failures))
 
     threading.Thread(target=listen, daemon=True).start()
     try:
         run(first[0], told, lambda head, arrays=None: write_message(out, head, arrays))
+        if failures:
+            raise failures[0]
     except BrokenPipeError:
         pass
     except Exception as error:
-        write_message(out, {"say": "failed", "why": f"{type(error).__name__}: {error}"})
-        raise
+        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            write_message(out, {"say": "failed", "why": f"{type(error).__name__}: {error}"})
+        os._exit(1)
     os._exit(0)  # past the thread that reads
 
 

@@ -69,8 +69,10 @@ class Asked:
     def forget(self) -> None:
         """Drops the events that came."""
         while not self._events.empty():
-            if self._events.get()["event"] == "failed":
-                raise self._gone("its process ended")
+            found = self._events.get()
+            if found["event"] == "failed":
+                self._events.put(found)
+                raise self._gone(found["why"])
 
     def close(self) -> None:
         """Ends the process."""
@@ -89,6 +91,7 @@ class Asked:
                 remedy="a smaller realtime_factor leaves a slow machine more time",
             ) from None
         if found.get("event") == "failed":
+            source.put(found)  # for who asks again
             raise self._gone(found["why"])
         return found
 
@@ -101,13 +104,37 @@ class Asked:
         )
 
     def _listen(self) -> None:
+        """Sorts what the process says; of its end, or of nonsense, everybody who asks is told."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            message = json.loads(line)
-            (self._replies if "reply" in message else self._events).put(message)
-        gone = {"event": "failed", "why": "its process ended"}
+        why = "its process ended"
+        try:
+            for line in self.process.stdout:
+                message = _parsed(line)
+                (self._replies if "reply" in message else self._events).put(message)
+                if message.get("event") == "failed":
+                    why = message["why"]
+        except Exception as error:  # bytes that are no text among them
+            why = f"it said what is no message: {error}"
+        gone = {"event": "failed", "why": why}
         self._events.put(gone)
         self._replies.put(gone)
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    """A line of a process as a message.
+
+    Raises:
+        ValueError: it is neither a reply nor an event.
+    """
+    try:
+        message = json.loads(line)
+    except ValueError:
+        message = None
+    if not isinstance(message, dict) or not {"reply", "event"} & message.keys():
+        raise ValueError(repr(line[:200]))
+    if message.get("event") == "failed" and "why" not in message:
+        raise ValueError(repr(line[:200]))
+    return message
 
 
 def end(process: subprocess.Popen[str], timeout_s: float = END_S) -> None:

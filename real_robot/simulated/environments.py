@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mfpolicy.errors import BackendError, ConfigError
@@ -15,7 +15,7 @@ from mfpolicy.options import check_whole
 DISTRIBUTIONS = ("jazzy", "kilted")
 FOLDER_VARIABLE = "MFPOLICY_ROS"
 _DEFAULT_FOLDER = ".ros"
-_LEAKED = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
+_OF_THE_WHEELS = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
 _PACKAGES = ("mfpolicy", "real_robot", "envs")
 _TOLD_VERSIONS = ("rclpy", "rmw-fastrtps-cpp")
 _LARGEST_DOMAIN = 101  # above, its ports are those that Linux gives to others
@@ -49,15 +49,39 @@ def ros_python(distribution: str, folder: str | os.PathLike[str] | None = None) 
     return python
 
 
+def without_ros(variables: Mapping[str, str]) -> dict[str, str]:
+    """Variables of a process without those that a Python with the wheels of ROS sets for itself.
+
+    A Python of another distribution that inherits them looks for its libraries in the wrong place.
+
+    Example:
+        >>> without_ros({"HOME": "/", "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"})
+        {'HOME': '/'}
+    """
+    return {name: value for name, value in variables.items() if name not in _OF_THE_WHEELS}
+
+
+def own_domain(offset: int = 0) -> int:
+    """A ROS domain that other processes of this machine hardly use: 1 to ``_LARGEST_DOMAIN``.
+
+    Args:
+        offset: tells loops of one process apart.
+    """
+    return 1 + (os.getpid() + offset) % _LARGEST_DOMAIN
+
+
 def ros_versions(python: Path) -> dict[str, str]:
     """Versions of the client library and the middleware in a Python with ROS."""
     code = (
         "import importlib.metadata as m, json\n"
         f"print(json.dumps({{n: m.version('ros-' + n) for n in {_TOLD_VERSIONS!r}}}))"
     )
-    env = {name: value for name, value in os.environ.items() if name not in _LEAKED}
     done = subprocess.run(
-        [python, "-c", code], env=env, capture_output=True, text=True, check=False
+        [python, "-c", code],
+        env=without_ros(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise BackendError(
@@ -74,14 +98,14 @@ class LoopPlace:
 
     Attributes:
         folder: for parameters and logs; must be there.
-        domain_id: of ROS; two loops at once need two.
+        domain_id: of ROS; two loops at once need two. By default the process's own.
 
     Raises:
         ConfigError: the domain is none that every system has.
     """
 
     folder: Path
-    domain_id: int
+    domain_id: int = field(default_factory=own_domain)
 
     def __post_init__(self) -> None:
         check_whole("domain_id", self.domain_id, 0, _LARGEST_DOMAIN)
@@ -116,11 +140,12 @@ class LoopPlace:
 
     def environment(self) -> Mapping[str, str]:
         """Variables of a process: our packages alone on the path, not what lies beside them."""
-        env = {name: value for name, value in os.environ.items() if name not in _LEAKED}
-        env["PYTHONPATH"] = str(self._packages())
-        env["ROS_DOMAIN_ID"] = str(self.domain_id)
-        env["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-        return env
+        return {
+            **without_ros(os.environ),
+            "PYTHONPATH": str(self._packages()),
+            "ROS_DOMAIN_ID": str(self.domain_id),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        }
 
     def _packages(self) -> Path:
         """A folder of links to our packages: a Python of ROS has its own numpy, not ours."""

@@ -32,14 +32,15 @@ class PolicyProcess:
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        if not line:
+        try:
+            self.url: str = json.loads(line)["url"]
+        except (KeyError, TypeError, ValueError):
             self.close()
             raise RunError(
-                "the policy server must start",
-                received=place.last_words("server"),
-                remedy=f"try it alone: mfpolicy serve {run}",
-            )
-        self.url: str = json.loads(line)["url"]
+                "the policy server must start, and say where it listens",
+                received=line or place.last_words("server"),
+                remedy=f"try it alone: mfpolicy serve run={run}",
+            ) from None
 
     def __enter__(self) -> PolicyProcess:
         return self

@@ -9,24 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from oracles.ros_environments import ROOT
+from real_robot.simulated.environments import own_domain, without_ros
+
+
+def ros_variables(domain: int = 0) -> dict[str, str]:
+    """Variables of a process of ROS that hears this machine's loopback alone.
+
+    Args:
+        domain: tells the processes of one test from those of another.
+    """
+    return {
+        **without_ros(os.environ),
+        "PYTHONPATH": str(ROOT),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_DOMAIN_ID": str(own_domain(domain)),
+    }
 
 
 def ros(environments: Path, name: str, *words: object, domain: int = 0) -> subprocess.Popen:
-    """A Python of a distribution, on this machine's loopback alone.
+    """A Python of a distribution.
 
     Args:
         environments: their folder.
         name: of the distribution.
         words: for Python.
-        domain: tells the processes of one test from those of another.
+        domain: see `ros_variables`.
     """
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    env["ROS_DOMAIN_ID"] = str(1 + (os.getpid() + domain) % 100)
-    for leaked in ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE"):
-        env.pop(leaked, None)
     return subprocess.Popen(
-        [environments / name / "bin" / "python", *map(str, words)],
-        env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [environments / name / "bin" / "python", *map(str, words)], env=ros_variables(domain),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from oracles.ros_environments import ROOT, ros_environments
+from oracles.ros_processes import ros_variables
 
 PACKAGE = ROOT / "ros" / "mfpolicy_robot"
 SHARE = """
@@ -20,21 +19,12 @@ print(get_package_share_directory("mfpolicy_robot"))
 """
 
 
-def _environment(distribution: Path) -> dict[str, str]:
-    leaked = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
-    env = {name: value for name, value in os.environ.items() if name not in leaked}
-    path = f"{distribution / 'bin'}:{env['PATH']}"
-    return {
-        **env, "PATH": path, "PYTHONPATH": str(ROOT), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_DOMAIN_ID": str(1 + (os.getpid() + 2) % 100),
-    }  # fmt: skip
-
-
 @pytest.mark.ros
 @pytest.mark.timeout(1500)
 def test_colcon_builds_a_package_whose_nodes_start(tmp_path):
     distribution = ros_environments() / "jazzy"
-    env = _environment(distribution)
+    env = ros_variables(domain=2)
+    env["PATH"] = f"{distribution / 'bin'}:{env['PATH']}"
     shutil.copytree(PACKAGE, tmp_path / "src" / PACKAGE.name)
 
     def run(*words: object, **options) -> subprocess.CompletedProcess[str]:

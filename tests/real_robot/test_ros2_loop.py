@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import time
@@ -68,7 +67,7 @@ def _policy(task):
 
 def _driven(environments, folder, policy, *, camera):
     """One episode over ROS: its trace, the report of its driver, the last diagnostics."""
-    place = LoopPlace(folder, domain_id=1 + os.getpid() % 100)
+    place = LoopPlace(folder)
     task = policy.spec.task
     with (
         running(policy) as server,
@@ -173,15 +172,15 @@ def test_the_command_drives_the_robot_and_sums_it_up(environments, run, tmp_path
 STARTER = """
 import pathlib, sys, time
 from real_robot.simulated import LoopPlace, SimulatedRobot
-place = LoopPlace(pathlib.Path(sys.argv[1]), int(sys.argv[2]))
-robot = SimulatedRobot(place, pathlib.Path(sys.argv[3]), "metaworld/reach", steps_hz=10)
+place = LoopPlace(pathlib.Path(sys.argv[1]))
+robot = SimulatedRobot(place, pathlib.Path(sys.argv[2]), "metaworld/reach", steps_hz=10)
 print(robot.process.pid, flush=True)
 time.sleep(600)
 """
 
 
 def test_a_command_that_is_killed_leaves_no_robot(environments, tmp_path):
-    words = [str(tmp_path), str(1 + os.getpid() % 100), str(ros_python("kilted", environments))]
+    words = [str(tmp_path), str(ros_python("kilted", environments))]
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, *words], stdout=subprocess.PIPE, text=True
     )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,8 @@ from mfpolicy.deployment.chunk_policy import EagerChunkPolicy
 from mfpolicy.pointcloud import PointCloudRecipe
 from mfpolicy.policy import Policy
 from oracles.robot_arm import LIMITS
-from oracles.ros_environments import ROOT, ros_environments
+from oracles.ros_environments import ros_environments
+from oracles.ros_processes import ros
 from oracles.small_policy import small_policy
 
 PARAMETERS = {
@@ -44,18 +43,6 @@ PARAMETERS = {
 @pytest.fixture(scope="module")
 def environments() -> Path:
     return ros_environments()
-
-
-def ros(environments: Path, name: str, *words: str, **options) -> subprocess.Popen:
-    """A process of a distribution, on this machine's loopback alone."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    env["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-    for leaked in ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE"):
-        env.pop(leaked, None)
-    return subprocess.Popen(
-        [environments / name / "bin" / "python", *words],
-        env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -15,7 +14,6 @@ from mfpolicy.cli.console import progress_bar
 from mfpolicy.cli.eval import environment_of, evaluate_run
 from mfpolicy.cli.robot.summary import SUMMARY, summarize
 from mfpolicy.config import RobotConfig, compose
-from mfpolicy.config.robot import LARGEST_DOMAIN
 from mfpolicy.errors import ConfigError
 from real_robot.simulated import (
     Bridge,
@@ -27,7 +25,7 @@ from real_robot.simulated import (
     ros_python,
     run_episodes,
 )
-from real_robot.simulated.environments import ros_versions
+from real_robot.simulated.environments import own_domain, ros_versions
 
 if TYPE_CHECKING:
     from mfpolicy.evaluation import EvalSummary
@@ -91,10 +89,7 @@ def _loop(
     folder: Path,
     pythons: dict[str, Path],
 ) -> tuple[dict[str, Any], list[LoopEpisode]]:
-    domain_id = config.domain_id
-    if domain_id is None:
-        domain_id = 1 + os.getpid() % LARGEST_DOMAIN
-    place = LoopPlace(folder, domain_id)
+    place = LoopPlace(folder, own_domain() if config.domain_id is None else config.domain_id)
     steps_hz = float(spec.control_rate_hz or 0) * config.realtime_factor
     seeds = range(config.seed, config.seed + config.episodes)
     successes = 0

@@ -10,12 +10,14 @@ It ends when stdin does, and its world with it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,54 +28,96 @@ from rclpy.signals import SignalHandlerOptions
 from mfpolicy.pipes import read_message, write_message
 from real_robot.ros2.peer.driver import Driver
 from real_robot.ros2.peer.operator import SERVICES, TRANSITIONS, Operator
+from real_robot.simulated.environments import without_ros
 
-_LEAKED = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
+_END_S = 3.0
 
 
 class Peer:
-    """The process: a world, a driver, an operator, and who tells them what to do."""
+    """The process: a world, a driver, an operator, and who tells them what to do.
+
+    Attributes:
+        ended: set when it is over. failure: why it ended by itself; empty where it was told to.
+
+    Raises:
+        RuntimeError: the world did not begin.
+    """
 
     def __init__(self, settings: Mapping[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
         self._say = say
         self.ended = threading.Event()
         self.failure = ""
-        env = {name: value for name, value in os.environ.items() if name not in _LEAKED}
         self._world = subprocess.Popen(
-            settings["simulator"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+            settings["simulator"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=without_ros(os.environ),
         )
-        self._sending = threading.Lock()
+        self._sending, self._failing = threading.Lock(), threading.Lock()
         self._tell(settings["world"])
-        head = self._read()
-        if head is None or head[0]["say"] != "world":
+        try:
+            self.world = self._begun()
+        except Exception:
             self.close()
-            raise RuntimeError(head[0].get("why", "") if head else "the simulation did not start")
-        self.world = head[0]
+            raise
         self.driver = Driver(self.world, camera=settings["camera"], tell=self._tell)
         self.operator = Operator()
 
+    def _begun(self) -> dict[str, Any]:
+        """What the world says of itself, first of all."""
+        first = self._read()
+        if first is None:
+            raise RuntimeError(f"the simulation did not start: it ended with {self._code()}")
+        if first[0]["say"] != "world":
+            raise RuntimeError(str(first[0].get("why", "the simulation did not start")))
+        return first[0]
+
     def start(self) -> None:
         """Listens to the world and to stdin from now on."""
-        for listen in (self._listen_to_world, self._listen_to_stdin):
-            threading.Thread(target=listen, daemon=True).start()
         self._say({"event": "world", **self.world})
+        for listen in (self._listen_to_world, self._listen_to_stdin):
+            threading.Thread(target=self._to_its_end, args=(listen,), daemon=True).start()
+
+    def fail(self, why: str) -> None:
+        """Ends it, unless it ends already."""
+        with self._failing:
+            if not self.ended.is_set():
+                self.failure = why
+                self.ended.set()
 
     def close(self) -> None:
         """Ends the world."""
         if self._world.stdin is not None:
-            self._world.stdin.close()
+            with contextlib.suppress(OSError):  # of what it was not told any more
+                self._world.stdin.close()
         try:
-            self._world.wait(3)
+            self._world.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._world.kill()
             self._world.wait()
+
+    def _to_its_end(self, listen: Callable[[], None]) -> None:
+        """A thread that listens: however it ends, nobody waits for it any more."""
+        try:
+            listen()
+        except Exception as error:
+            traceback.print_exc()
+            self.fail(f"{type(error).__name__}: {error}")
+        self.ended.set()
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         assert self._world.stdin is not None
         try:
             with self._sending:
                 write_message(self._world.stdin, message)
-        except (OSError, ValueError):
-            self.ended.set()  # the world is gone, and its reader says so
+        except (OSError, ValueError):  # it is gone, or it is being ended
+            self.fail(f"the simulation ended by itself, with {self._code()}")
+
+    def _code(self) -> int | None:
+        """What the world ended with; None where it only closed its pipes."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._world.wait(_END_S)
+        return None
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
         assert self._world.stdout is not None
@@ -86,21 +130,21 @@ class Peer:
                 self.driver.on_frame(head, arrays)
             elif head["say"] == "clock":
                 self.driver.on_clock(head["ns"])
+            elif head["say"] == "failed":
+                return self.fail(f"the simulation failed: {head.get('why')}")
             else:
                 self._say({"event": head.pop("say"), **head})
-        if not self.ended.is_set():
-            self.failure = f"the simulation ended by itself, with {self._world.wait()}"
-            self.ended.set()
+        self.fail(f"the simulation ended by itself, with {self._code()}")
 
     def _listen_to_stdin(self) -> None:
         for line in sys.stdin:
             request = json.loads(line)
+            number = request["id"]
             try:
                 answer = self._answer(request)
             except Exception as error:  # told to who asked
                 answer = {"error": f"{type(error).__name__}: {error}"}
-            self._say({"reply": request["id"], **answer})
-        self.ended.set()
+            self._say({"reply": number, **answer})
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         what, timeout_s = request["do"], float(request.get("timeout_s", 60))
@@ -145,12 +189,17 @@ def main() -> int:
     executor.add_node(peer.driver)
     executor.add_node(peer.operator)
     peer.start()
-    while not peer.ended.is_set():
-        executor.spin_once(timeout_sec=0.1)
+    try:
+        while not peer.ended.is_set():
+            executor.spin_once(timeout_sec=0.1)
+    except Exception as error:
+        traceback.print_exc()
+        peer.fail(f"{type(error).__name__}: {error}")
     peer.close()
-    if peer.failure:
-        say({"event": "failed", "why": peer.failure})
-    out.flush()
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        if peer.failure:
+            say({"event": "failed", "why": peer.failure})
+        out.flush()
     os._exit(1 if peer.failure else 0)  # past threads that wait for stdin
 
 

@@ -1,6 +1,6 @@
 """Success on Meta-World with each augmentation on and off: same data, seeds and number of steps.
 
-Trains ``mp1_small`` on ten demonstrations without augmentation, with each one at its default
+Trains ``mp1_mixer`` on ten demonstrations without augmentation, with each one at its default
 strength, and with all of them; with colors and without. Each cell is evaluated on the same unseen
 seeds and compared with its own baseline seed by seed. It goes on where it stopped, and writes the
 result after every cell:
@@ -23,7 +23,8 @@ from mfpolicy.config import compose
 from mfpolicy.data import augment
 from mfpolicy.evaluation.statistics import compare_paired
 
-TASKS = ("drawer-open",)
+PRESET = "mp1_mixer"
+TASKS = ("lever-pull",)
 STEPS = 500
 NONE, COLOR, ALL = "none", "color", "all"
 ON_COLORS = ("color_jitter",)
@@ -53,7 +54,7 @@ def table(cells: Sequence[Cell], steps: int, about: Mapping[str, Any]) -> str:
     """The result as Markdown."""
     seeds = sorted({cell.seed for cell in cells})
     rows = [
-        f"`mp1_small` ({steps} steps of 64) on ten demonstrations (the same, seeds from 0), "
+        f"`{PRESET}` ({steps} steps of 64) on ten demonstrations (the same, seeds from 0), "
         f"training seeds {seeds}; evaluation seeds from {FIRST_SEED}, the last weights. Wilson "
         "95 % intervals of success; difference to the baseline over the pairs of training and "
         "evaluation seed, with Newcombe's 95 % interval and McNemar's exact p. Pairs that share an "
@@ -103,7 +104,7 @@ def _in_words(about: Mapping[str, Any]) -> str:
 
 def _strengths() -> str:
     """The options of each augmentation as the study has them."""
-    config = compose("train", ["task=a/b", "data=d", "out=o", "policy=mp1_small"])
+    config = compose("train", ["task=a/b", "data=d", "out=o", f"policy={PRESET}"])
     lines = [
         f"- {name}: "
         + ", ".join(f"{key} {value}" for key, value in options.items() if key != "enabled")
@@ -127,7 +128,7 @@ def main() -> None:
     study = Study(given.work, given.episodes, "augmentation")
     for task in given.tasks:
         study.collect(task)
-    common = ["policy=mp1_small", f"training.steps={given.steps}"]
+    common = [f"policy={PRESET}", f"training.steps={given.steps}"]
     wanted = [
         (variant, [*common, *overrides_of(variant)], task, seed)
         for task in given.tasks

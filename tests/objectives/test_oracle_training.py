@@ -20,8 +20,8 @@ MU, SIGMA = 0.3, 0.4
 ROWS, MANY = 4000, 100_000
 CONSISTENCY, DELTA, BOUNDARY = "consistency_flow_matching", 0.02, 0.9
 GRID = 16
-BUDGET = Budget(steps=2000, batch=512, width=96, depth=3, learning_rate=5e-3)
-TWO_BUDGET = replace(BUDGET, batch=256)
+BUDGET = Budget(steps=1600, batch=256, width=96, depth=3, learning_rate=5e-3)
+MORE = replace(BUDGET, steps=2000, batch=512)
 
 
 class _Still(Oracle):
@@ -114,8 +114,16 @@ ON_TWO_POINTS = {
 MEAN_ONLY = ("regression", "mip")
 """They end between the points, at the mean."""
 
-LONGER = {"ddim": 2, "shortcut": 2, "modular_meanflow": 2}
-"""How many times as long those train on the Gaussian that are slow to converge."""
+TWICE = ("ddim", "shortcut", "modular_meanflow")
+"""They are slow to converge: on the Gaussian they train twice as long."""
+
+NOISY = (
+    "split_meanflow",
+    "flow_anchored_consistency",
+    "flow_map_distillation",
+    "consistency_midtraining",
+)
+"""On the Gaussian, with fewer rows a step, they end at a spread that is off by a tenth."""
 
 MEAN_ERROR, SPREAD_ERROR = 3 / ROWS**0.5, 3 / (2 * ROWS) ** 0.5
 """Three standard errors of a sample's mean and standard deviation, in standard deviations."""
@@ -141,7 +149,8 @@ def test_on_a_gaussian_it_ends_with_the_closed_form(name, more):
     if objective.teacher is not None:
         objective.teacher = replace(objective.teacher, start=False)  # closed forms have no weights
         teacher = _Teacher()
-    budget = replace(BUDGET, steps=BUDGET.steps * LONGER.get(name, 1))
+    budget = MORE if name in NOISY else BUDGET
+    budget = replace(budget, steps=budget.steps * (1 + (name in TWICE)))
     network = train(objective, ONE, budget, teacher=teacher)
     noise, condition = _noise_and_condition()
     found = sample(objective, network, condition, noise)
@@ -156,7 +165,7 @@ def test_on_a_gaussian_it_ends_with_the_closed_form(name, more):
 
 @pytest.fixture(scope="module")
 def teacher_of_two():
-    return train(objectives.build("flow_matching"), TWO, TWO_BUDGET)
+    return train(objectives.build("flow_matching"), TWO, BUDGET)
 
 
 @pytest.mark.slow
@@ -164,7 +173,7 @@ def teacher_of_two():
 def test_on_two_points_it_ends_near_both(name, teacher_of_two):
     objective = objectives.build(name, **ON_TWO_POINTS.get(name, {}))
     teacher = teacher_of_two if objective.teacher is not None else None
-    network = train(objective, TWO, TWO_BUDGET, teacher=teacher)
+    network = train(objective, TWO, BUDGET, teacher=teacher)
     noise, condition = _noise_and_condition()
     found = sample(objective, network, condition, noise)
     if name in MEAN_ONLY:

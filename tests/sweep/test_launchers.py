@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from mfpolicy.config import compose_sweep, launching
 from mfpolicy.sweep.driver import run_sweep
 from mfpolicy.sweep.record import CellFiles
+from sweep.conftest import small_words
 
 COMMAND = [sys.executable, "-m", "mfpolicy", "sweep"]
 JOBLIB = ("launcher=joblib", "launcher.n_jobs=2")
@@ -102,7 +104,16 @@ def test_cells_are_evaluated_in_the_simulator_within_their_workers(words, tmp_pa
 
 
 def _long(words, *more: str) -> list[str]:
-    return words("seed=0,1", "training.steps=120", "training.log_every=1", *JOBLIB, *more)
+    steps = ("training.steps=120", "training.checkpoint_every=20", "training.log_every=1")
+    return words("seed=0,1", *steps, *more)
+
+
+@pytest.fixture(scope="module")
+def unkilled(dataset, tmp_path_factory):
+    """The weights of a whole run, in this process."""
+    out = tmp_path_factory.mktemp("unkilled") / "grid"
+    run_sweep(compose_sweep(_long(partial(small_words, dataset, out))), _never)
+    return _weights(out)
 
 
 @contextmanager
@@ -147,10 +158,12 @@ def _workers(driver: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["worker", "driver", "driver, politely"])
-def test_a_killed_sweep_goes_on_to_the_weights_of_an_unkilled_one(victim, words, tmp_path):
-    whole, out = tmp_path / "whole", tmp_path / "grid"
-    run_sweep(compose_sweep(_long(words, f"out={whole}")), _never)
-    with _started(_long(words), out) as (process, workers):
+def test_a_killed_sweep_goes_on_to_the_weights_of_an_unkilled_one(
+    victim, words, tmp_path, unkilled
+):
+    out = tmp_path / "grid"
+    command = _long(words, *JOBLIB)
+    with _started(command, out) as (process, workers):
         if victim == "worker":
             os.kill(workers[0], signal.SIGKILL)
             assert process.wait(timeout=120) == 0, out.with_name("printed.txt").read_text()
@@ -161,9 +174,9 @@ def test_a_killed_sweep_goes_on_to_the_weights_of_an_unkilled_one(victim, words,
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=120) == 130, out.with_name("printed.txt").read_text()
         if victim != "worker":
-            again = _sweep(_long(words))
+            again = _sweep(command)
             assert again.returncode == 0, again.stderr
-    assert _weights(out) == _weights(whole)
+    assert _weights(out) == unkilled
     assert all((out / CellFiles.FOLDER / f"seed{seed}.json").is_file() for seed in (0, 1))
 
 

@@ -65,14 +65,48 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
         UserError: ``n`` is not positive, ``successes`` is outside 0…n, or ``confidence``
             is not between 0 and 1.
     """
-    from scipy.stats import binomtest
-
     if n < 1 or not 0 <= successes <= n:
         raise UserError("successes must lie between 0 and n, n at least 1", received=(successes, n))
+    return score_interval(successes / n, n, normal_quantile(confidence))
+
+
+def normal_quantile(confidence: float) -> float:
+    """How many standard deviations hold the central ``confidence`` of a normal distribution.
+
+    Raises:
+        UserError: ``confidence`` is not between 0 and 1.
+
+    Example:
+        >>> round(normal_quantile(0.95), 3)
+        1.96
+    """
+    from scipy.special import ndtri
+
     if not 0 < confidence < 1:
         raise UserError("confidence must lie between 0 and 1", received=confidence)
-    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+    return float(ndtri((1 + confidence) / 2))
+
+
+def score_interval(rate: float, n: float, quantile: float) -> tuple[float, float]:
+    """Wilson's interval of a rate that rests on ``n`` episodes, or on as much as ``n`` would tell.
+
+    Args:
+        rate: 0 to 1.
+        n: need not be whole: an effective number of episodes.
+        quantile: of the standardized rate, 1.96 for 95 %.
+
+    Example:
+        >>> low, high = score_interval(1.0, 96.04, 1.96)
+        >>> f"{low:.3f} {high:.3f}"
+        '0.962 1.000'
+    """
+    square = quantile**2
+    center = (rate * n + square / 2) / (n + square)
+    half = quantile * math.sqrt(n * rate * (1 - rate) + square / 4) / (n + square)
+    # At 0 and 1 the interval ends there; only rounding keeps the formula from it.
+    low = 0.0 if rate == 0 else center - half
+    high = 1.0 if rate == 1 else center + half
+    return low, high
 
 
 def success_rate(outcomes: Sequence[bool], confidence: float = 0.95) -> SuccessRate:
@@ -109,21 +143,32 @@ def compare_paired(
         >>> result.only_a, result.only_b, result.p_value
         (1, 0, 1.0)
     """
-    from scipy.stats import binomtest
-
     seeds = sorted(a.keys() & b.keys())
     if not seeds:
         raise UserError("paired runs must share seeds", remedy="evaluate both from the same seed")
     pairs = [(bool(a[seed]), bool(b[seed])) for seed in seeds]
     both, only_a = pairs.count((True, True)), pairs.count((True, False))
     only_b, neither = pairs.count((False, True)), pairs.count((False, False))
-    discordant = only_a + only_b
-    p_value = float(binomtest(only_a, discordant).pvalue) if discordant else 1.0
+    p_value = mcnemar_p(only_a, only_b)
     difference = (only_a - only_b) / len(seeds)
-    interval = _newcombe_interval(both, only_a, only_b, neither, confidence)
+    counts = (both, only_a, only_b, neither)
+    interval = paired_interval(counts, normal_quantile(confidence))
     return PairedComparison(
         len(seeds), both, only_a, only_b, neither, difference, interval, p_value
     )
+
+
+def mcnemar_p(only_a: int, only_b: int) -> float:
+    """Exact McNemar test, two-sided: the sign test of the pairs in which just one succeeded.
+
+    Example:
+        >>> mcnemar_p(8, 1), mcnemar_p(0, 0)
+        (0.0390625, 1.0)
+    """
+    from scipy.special import bdtr
+
+    discordant = only_a + only_b
+    return min(1.0, 2.0 * float(bdtr(min(only_a, only_b), discordant, 0.5)))
 
 
 def dp3_top5(success_rates: Sequence[float]) -> float:
@@ -149,13 +194,26 @@ def dp3_top5(success_rates: Sequence[float]) -> float:
     return float(np.mean(np.sort(np.asarray(success_rates, dtype=float))[-5:]))
 
 
-def _newcombe_interval(
-    both: int, only_a: int, only_b: int, neither: int, confidence: float
+def paired_interval(
+    counts: tuple[float, float, float, float], quantile: float
 ) -> tuple[float, float]:
+    """Newcombe's interval (1998, method 10) of a difference between two paired rates.
+
+    Args:
+        counts: pairs in which both succeeded, only a, only b, neither. They need not be whole:
+            effective numbers of pairs, as in :func:`score_interval`.
+        quantile: of the standardized rates, 1.96 for 95 %.
+
+    Example:
+        >>> low, high = paired_interval((36, 12, 2, 0), 1.96)
+        >>> f"{low:.4f} {high:.4f}"
+        '0.0569 0.3404'
+    """
+    both, only_a, only_b, neither = counts
     n = both + only_a + only_b + neither
     rate_a, rate_b = (both + only_a) / n, (both + only_b) / n
-    low_a, high_a = wilson_interval(both + only_a, n, confidence)
-    low_b, high_b = wilson_interval(both + only_b, n, confidence)
+    low_a, high_a = score_interval(rate_a, n, quantile)
+    low_b, high_b = score_interval(rate_b, n, quantile)
     phi = _corrected_phi(both, only_a, only_b, neither)
     down = _correlated_distance(rate_a - low_a, high_b - rate_b, phi)
     up = _correlated_distance(high_a - rate_a, rate_b - low_b, phi)
@@ -163,7 +221,7 @@ def _newcombe_interval(
     return max(difference - down, -1.0), min(difference + up, 1.0)
 
 
-def _corrected_phi(both: int, only_a: int, only_b: int, neither: int) -> float:
+def _corrected_phi(both: float, only_a: float, only_b: float, neither: float) -> float:
     n = both + only_a + only_b + neither
     margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
     if margins == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from typing import Any
 
@@ -16,8 +17,9 @@ class DepthPairs:
     """Puts together what a depth camera sends apart, in whatever order it comes.
 
     A depth image is given out once, with the color image nearest to its stamp, at most
-    ``SAME_PICTURE_S`` from it. One that is passed over, since it has no CameraInfo yet, or since a
-    later one found its color before, is counted.
+    ``SAME_PICTURE_S`` from it, as soon as no nearer one can come: one of the same stamp, or a later
+    one, is there, or it is nearer than half the time between color images. One that is passed over,
+    since it has no CameraInfo yet, or since a later one found its color before, is counted.
 
     Args:
         refusals: counts them.
@@ -51,18 +53,33 @@ class DepthPairs:
         if not self._has_color:
             return DepthView(image, self._info), stamp_s
         self._depths.append((stamp_s, image))
-        color = _nearest(self._colors, stamp_s)
-        if color is not None:
-            return self._completed(self._depths[-1], color[1])
-        if len(self._depths) > _KEPT:
+        found = self._found()
+        if found is None and len(self._depths) > _KEPT:
             self._pass_over()
-        return None
+        return found
 
     def color(self, image: Any, *, stamp_s: float) -> tuple[DepthView, float] | None:
         """Takes a color image; gives the view that it completes, with the depth's stamp."""
         self._colors.append((stamp_s, image))
-        depth = _nearest(self._depths, stamp_s)
-        return None if depth is None else self._completed(depth, image)
+        return self._found()
+
+    def _found(self) -> tuple[DepthView, float] | None:
+        """The newest depth image that has its color, which is taken out with those before it."""
+        for depth in reversed(self._depths):
+            color = self._color_of(depth[0])
+            if color is not None:
+                return self._completed(depth, color)
+        return None
+
+    def _color_of(self, stamp_s: float) -> Any:
+        """The color image of a depth image's stamp; None where a nearer one may still come."""
+        near = min(self._colors, key=lambda each: abs(each[0] - stamp_s), default=None)
+        if near is None or abs(near[0] - stamp_s) > SAME_PICTURE_S:
+            return None
+        stamps_s = sorted({each[0] for each in self._colors})
+        period_s = min((b - a for a, b in itertools.pairwise(stamps_s)), default=0.0)
+        is_sure = stamps_s[-1] >= stamp_s or stamp_s - near[0] <= period_s / 2
+        return near[1] if is_sure else None
 
     def _completed(self, depth: tuple[float, Any], color: Any) -> tuple[DepthView, float]:
         while self._depths[0] is not depth:
@@ -75,8 +92,3 @@ class DepthPairs:
         apart_s = min((abs(each - stamp_s) for each, _ in self._colors), default=None)
         met = "no color image" if apart_s is None else f"the nearest {apart_s * 1e3:.0f} ms apart"
         self._refusals.add(Cause.UNPAIRED_DEPTH, met)
-
-
-def _nearest(images: deque[tuple[float, Any]], stamp_s: float) -> tuple[float, Any] | None:
-    near = [each for each in images if abs(each[0] - stamp_s) <= SAME_PICTURE_S]
-    return min(near, key=lambda each: abs(each[0] - stamp_s), default=None)

@@ -10,7 +10,7 @@ from real_robot.core.pairing import DepthPairs
 PERIOD_S = 1 / 30
 
 
-def run(order: str, frames: int = 6, *, held_back: int = 0):
+def run(order: str, frames: int = 6, *, held_back: int = 0, period_s=PERIOD_S, after_s=0.005):
     """Depth d and color c of each frame in this order, color so many frames late."""
     refusals = Refusals()
     pairs = DepthPairs(refusals, has_color=True)
@@ -19,17 +19,20 @@ def run(order: str, frames: int = 6, *, held_back: int = 0):
     for frame in range(frames):
         for kind in order:
             if kind == "d":
-                found.append(pairs.depth(frame, stamp_s=frame * PERIOD_S))
+                found.append(pairs.depth(frame, stamp_s=frame * period_s))
             elif frame >= held_back:
                 late = frame - held_back
-                found.append(pairs.color(late, stamp_s=late * PERIOD_S + 0.005))
+                found.append(pairs.color(late, stamp_s=late * period_s + after_s))
     return [(view.image, view.color) for view, _ in filter(None, found)], refusals.counts()
 
 
 @pytest.mark.parametrize("order", ["dc", "cd"])
-@pytest.mark.parametrize("held_back", [0, 2])
-def test_every_depth_image_finds_its_color_in_either_order(order, held_back):
-    found, refused = run(order, held_back=held_back)
+@pytest.mark.parametrize("held_back", [0, 1, 2])
+@pytest.mark.parametrize("rate_hz", [30, 80])
+@pytest.mark.parametrize("after_s", [0.0, 0.005])
+def test_every_depth_image_finds_its_color_in_either_order(order, held_back, rate_hz, after_s):
+    """Also where the one of the frame before is less than a picture's time away."""
+    found, refused = run(order, held_back=held_back, period_s=1 / rate_hz, after_s=after_s)
     assert found == [(frame, frame) for frame in range(6 - held_back)]
     assert refused == {}
 

@@ -108,5 +108,31 @@ class NodeSettings:
             raise ConfigError(
                 "the tool's position is needed: tool_topic must be given", received=""
             )
+        if self.use_tf and (any(parameters.camera_position) or _is_turned(parameters)):
+            raise ConfigError(
+                "the camera's pose must come from tf or from the parameters, not from both",
+                received="use_tf: true beside camera_position or camera_orientation_xyzw",
+                remedy="leave one of them out",
+            )
         if parameters.gripper_column >= 0 and not self.gripper_topic:
             raise ConfigError("a gripper is commanded: gripper_topic must be given", received="")
+
+    def check_color(self, *, has_color: bool) -> None:
+        """Refuses a camera that can give no colors, where they are seen.
+
+        Whether a cloud has ``rgb`` shows when it comes; one without it is thrown away.
+
+        Raises:
+            ConfigError: there are depth images, and no color images beside them.
+        """
+        if has_color and self.depth_topic and not self.color_topic:
+            raise ConfigError(
+                "colors are seen, and depth images have none: color_topic must be given",
+                received=self.color_topic,
+                remedy="name the topic of color images aligned with the depth images, or give "
+                "cloud_topic, of clouds with rgb",
+            )
+
+
+def _is_turned(parameters: RobotParameters) -> bool:
+    return parameters.camera_orientation_xyzw != (0.0, 0.0, 0.0, 1.0)

@@ -59,8 +59,13 @@ class Rate:
         self._times_s: deque[float] = deque(maxlen=10_000)
 
     def came(self, now_s: float) -> None:
-        """One came."""
-        self._times_s.append(now_s)
+        """One came; those before the span are forgotten, and all where the clock went back."""
+        times_s = self._times_s
+        if times_s and now_s < times_s[-1]:
+            times_s.clear()
+        while times_s and now_s - times_s[0] > self._span_s:
+            times_s.popleft()
+        times_s.append(now_s)
 
     def hz(self, now_s: float) -> float:
         """Times a second, over the span that ends now."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from real_robot.causes import Cause
 from real_robot.core import Controller
 from real_robot.rates import Rate, Recent
+from real_robot.safety.freshness import Freshness
 
 
 class Level(IntEnum):
@@ -69,10 +71,7 @@ def describe(
         "tick_rate_hz": f"{meters.ticks.hz(now_s):.1f} of {controller.rate_hz:g}",
         "tick_jitter_ms": f"{meters.ticks.jitter_s(now_s) * 1e3:.2f}",
         "tick_period_p99_ms": f"{meters.ticks.period_p99_s(now_s) * 1e3:.2f}",
-        "inputs": ", ".join(
-            f"{name}: {each.problem(now_s) or 'fresh'}" for name, each in guard.inputs.items()
-        ),
-        "last_refusal": f"{guard.refusals.last or 'none'} {guard.refusals.detail}".strip(),
+        "inputs": inputs_told(guard.inputs, now_s),
     }
     decisions = Recent()
     for took_s in controller.decision_times_s:
@@ -82,5 +81,9 @@ def describe(
         if found is not None:
             values[f"{name}_p50_ms"] = f"{found[0] * 1e3:.2f}"
             values[f"{name}_p99_ms"] = f"{found[1] * 1e3:.2f}"
-    values |= {f"refusals/{name}": str(count) for name, count in guard.refusals.counts().items()}
-    return level, line, values
+    return level, line, values | guard.refusals.values()
+
+
+def inputs_told(inputs: Mapping[str, Freshness], now_s: float) -> str:
+    """Each input: fresh, or why it is not."""
+    return ", ".join(f"{name}: {each.problem(now_s) or 'fresh'}" for name, each in inputs.items())

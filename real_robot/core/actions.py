@@ -9,6 +9,7 @@ from mfpolicy.errors import ConfigError
 from real_robot.parameters import RobotParameters
 
 Vector = NDArray[np.float64]
+_ROUNDING = 1e-6
 
 
 class ActionMap:
@@ -51,6 +52,9 @@ class ActionMap:
         self._scale = _columns("action_scale", parameters.action_scale, 1.0, action_dim)
         self._offset = _columns("action_offset", parameters.action_offset, 0.0, action_dim)
         self._gripper = gripper
+        self._names = list(parameters.axes)
+        if gripper >= 0:
+            self._names.insert(gripper, "gripper")
         self._columns = [column for column in range(action_dim) if column != gripper]
         self._sums = parameters.action_kind.endswith("_displacement")
 
@@ -81,6 +85,12 @@ class ActionMap:
         if gripper is not None:
             values[self._gripper] = gripper
         return (values - self._offset) / self._scale
+
+    def beyond(self, action: Vector) -> dict[str, float]:
+        """The columns of an action (A,) that `targets` would clip: name of the axis, and value."""
+        slack = _ROUNDING * np.maximum(1.0, np.abs(action))
+        is_beyond = (action < self._low - slack) | (action > self._high + slack)
+        return {self._names[column]: float(action[column]) for column in np.flatnonzero(is_beyond)}
 
 
 def _columns(name: str, given: tuple[float, ...], default: float, count: int) -> Vector:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mfpolicy.errors import ConfigError
 from mfpolicy.pointcloud import PointCloudRecipe
+from mfpolicy.types import XYZRGB
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class PolicyFacts:
     rate_hz: float | None
     crop_min: tuple[float, float, float]
     crop_max: tuple[float, float, float]
+
+    @property
+    def has_color(self) -> bool:
+        """Whether the policy sees the colors of points."""
+        return self.point_dim == XYZRGB
 
     @classmethod
     def of(cls, spec: Any) -> PolicyFacts:

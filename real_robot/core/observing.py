@@ -88,7 +88,8 @@ class Observer:
 
         ``T_world_cam`` (4, 4) is the pose of its camera; None takes that of the parameters.
         """
-        self._on_view(CloudView(message), frame_id, stamp_s, now_s, T_world_cam)
+        view = CloudView(message)
+        self.on_view(view, frame_id=frame_id, stamp_s=stamp_s, now_s=now_s, T_world_cam=T_world_cam)
 
     def on_depth(
         self,
@@ -105,7 +106,24 @@ class Observer:
 
         ``T_world_cam`` is that of `on_cloud`.
         """
-        self._on_view(DepthView(image, info, color), frame_id, stamp_s, now_s, T_world_cam)
+        view = DepthView(image, info, color)
+        self.on_view(view, frame_id=frame_id, stamp_s=stamp_s, now_s=now_s, T_world_cam=T_world_cam)
+
+    def on_view(
+        self,
+        view: CloudView | DepthView,
+        *,
+        frame_id: str,
+        stamp_s: float,
+        now_s: float,
+        T_world_cam: Vector | None = None,
+    ) -> None:
+        """Takes a view, as `on_cloud` and `on_depth` do."""
+        wanted = self.parameters.cloud_frame
+        if wanted not in (ANY_FRAME, frame_id):
+            self.refusals.add(Cause.WRONG_FRAME, f"{frame_id[:80]!r}, not {wanted!r}")
+            return
+        self._unread = view, T_world_cam, stamp_s, now_s
 
     def on_joints(self, message: Any, *, stamp_s: float, now_s: float) -> None:
         """Takes a JointState; it may hold some of the joints."""
@@ -168,17 +186,3 @@ class Observer:
         measured = self._proprioception.measured()
         if measured is not None:
             self._on_measured(*measured)
-
-    def _on_view(
-        self,
-        view: CloudView | DepthView,
-        frame_id: str,
-        stamp_s: float,
-        now_s: float,
-        T_world_cam: Vector | None,
-    ) -> None:
-        wanted = self.parameters.cloud_frame
-        if wanted not in (ANY_FRAME, frame_id):
-            self.refusals.add(Cause.WRONG_FRAME, f"{frame_id[:80]!r}, not {wanted!r}")
-            return
-        self._unread = view, T_world_cam, stamp_s, now_s

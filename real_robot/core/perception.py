@@ -13,7 +13,6 @@ from mfpolicy.pointcloud import crop, depth_to_points, sample, to_world
 from mfpolicy.pointcloud.geometry import metres
 from mfpolicy.pointcloud.ros_cloud import read_points
 from mfpolicy.pointcloud.ros_image import read_image, read_intrinsics
-from mfpolicy.types import XYZRGB
 from real_robot.core.facts import PolicyFacts
 from real_robot.parameters import RobotParameters
 
@@ -44,7 +43,7 @@ class Perception:
 
     def __init__(self, facts: PolicyFacts, parameters: RobotParameters) -> None:
         self._facts = facts
-        self._has_color = facts.point_dim == XYZRGB
+        self._has_color = facts.has_color
         self._metres_per_unit = parameters.metres_per_unit or None
         self._T_world_cam = pose_matrix(
             parameters.camera_position, parameters.camera_orientation_xyzw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,14 +41,18 @@ class Steps:
         self._actions: list[NDArray[np.float32]] = []
         self.faults: Counter[Cause] = Counter()
         self.first_fault_s: float | None = None
+        self._beyond: dict[str, tuple[int, float]] = {}  # by column: steps, farthest value
 
     def __len__(self) -> int:
         return len(self._steps)
 
-    def add(self, step: Step, action: Vector) -> None:
-        """Adds a step with its action (A,)."""
+    def add(self, step: Step, action: Vector, beyond: Mapping[str, float]) -> None:
+        """Adds a step with its action (A,), and the columns of it that lie beyond their limits."""
         self._steps.append(step)
         self._actions.append(action.astype(np.float32))
+        for name, value in beyond.items():
+            count, farthest = self._beyond.get(name, (0, 0.0))
+            self._beyond[name] = count + 1, max(farthest, value, key=abs)
 
     def fault(self, cause: Cause, now_s: float) -> None:
         """Something was wrong at a step."""
@@ -77,5 +82,13 @@ class Steps:
         """The faults as text; empty without any."""
         if not self.faults:
             return ""
-        causes = ", ".join(f"{cause} at {count} steps" for cause, count in self.faults.items())
+        causes = ", ".join(
+            f"{cause} at {count} steps" + (self._columns() if cause is Cause.ACTION_LIMITS else "")
+            for cause, count in self.faults.items()
+        )
         return f"{causes}, first after {self.first_fault_s:.1f} s"
+
+    def _columns(self) -> str:
+        """The columns of the actions that lie beyond their limits, and how far."""
+        told = (f"{name} at {n}, as far as {x:.3g}" for name, (n, x) in self._beyond.items())
+        return f" ({'; '.join(told)})"

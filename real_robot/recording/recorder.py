@@ -125,9 +125,7 @@ class Recorder(Observer):
             )
         cause = self.problem(now_s)
         if cause is not None:
-            return self._replied(
-                Reply(False, f"every input must be fresh: {cause}. See the topics.")
-            )
+            return self._replied(Reply(False, self.refusals.not_fresh(cause)))
         self.state, self.steps, self._last = State.RECORDING, Steps(now_s), None
         return self._replied(Reply(True, f"recording episode {self.store.episodes}"))
 
@@ -225,7 +223,11 @@ class Recorder(Observer):
 
     def _finish(self, step: Step, now_s: float) -> None:
         gripper = self._gripper if self.parameters.gripper_column >= 0 else None
-        self.steps.add(step, self._actions.action(self._target(now_s), gripper, step.base))
+        action = self._actions.action(self._target(now_s), gripper, step.base)
+        beyond = self._actions.beyond(action)
+        if beyond:
+            self.steps.fault(Cause.ACTION_LIMITS, now_s)
+        self.steps.add(step, action, beyond)
 
     def _target(self, now_s: float) -> Vector:
         if self._is_measured:

@@ -84,7 +84,8 @@ class RecorderSettings:
         """Refuses settings that do not go with those of the robot.
 
         Raises:
-            ConfigError: the rate is not given, or the messages cannot carry the actions.
+            ConfigError: the rate is not given, the messages cannot carry the actions, or the camera
+                gives no colors.
         """
         if not parameters.rate_hz:
             raise ConfigError(
@@ -92,6 +93,7 @@ class RecorderSettings:
                 received=parameters.rate_hz,
                 remedy="10 is usual",
             )
+        settings.check_color(has_color=self.color)
         kind = self.source(settings)[1]
         space, quantity = ACTION_TYPES[kind]
         if space not in (None, parameters.space) or quantity not in (None, parameters.quantity):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from real_robot.rates import Rate
 from real_robot.recording.recorder import Recorder, State
-from real_robot.status import Level
+from real_robot.status import Level, inputs_told
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +49,6 @@ def describe_recorder(
         "command_rate_hz": f"{meters.commands.hz(now_s):.1f}",
         "tick_rate_hz": f"{meters.ticks.hz(now_s):.1f} of {recorder.rate_hz:g}",
         "tick_jitter_ms": f"{meters.ticks.jitter_s(now_s) * 1e3:.2f}",
-        "inputs": ", ".join(
-            f"{name}: {each.problem(now_s) or 'fresh'}" for name, each in recorder.inputs.items()
-        ),
-        "last_refusal": f"{recorder.refusals.last or 'none'} {recorder.refusals.detail}".strip(),
+        "inputs": inputs_told(recorder.inputs, now_s),
     }
-    counts = recorder.refusals.counts()
-    values |= {f"refusals/{name}": str(count) for name, count in counts.items()}
-    return level, line, values
+    return level, line, values | recorder.refusals.values()

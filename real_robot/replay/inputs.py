@@ -93,14 +93,8 @@ class Inputs:
     def _on_view(self, found: tuple[DepthView, float] | None, now_s: float) -> None:
         if found is not None:
             view, stamp_s = found
-            self._observer.on_depth(
-                view.image,
-                view.info,
-                color=view.color,
-                frame_id=view.image.header.frame_id,
-                stamp_s=stamp_s,
-                now_s=now_s,
-            )
+            frame_id = view.image.header.frame_id
+            self._observer.on_view(view, frame_id=frame_id, stamp_s=stamp_s, now_s=now_s)
 
     def _on_joints(self, message: Any, stamp_s: float, now_s: float) -> None:
         self._observer.on_joints(message, stamp_s=stamp_s, now_s=now_s)

@@ -64,6 +64,7 @@ def replay(
     path = Path(bag)
     if not looks_like_bag(path):
         raise DataError("bag must name a bag of ROS", received=str(path))
+    settings.check_color(has_color=policy.facts.has_color)
     told = dataclasses.replace(parameters, dry_run=False)
     controller = Controller(told, policy.facts, InlineDecider(policy.decide))
     recorded = Bag(path)

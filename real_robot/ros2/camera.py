@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +14,10 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from mfpolicy.errors import BackendError
+from real_robot.causes import Cause
 from real_robot.core.observing import Observer
 from real_robot.core.pairing import DepthPairs
-from real_robot.core.perception import DepthView, pose_matrix
+from real_robot.core.perception import CloudView, DepthView, pose_matrix
 from real_robot.node_settings import NodeSettings
 from real_robot.rates import Rate
 from real_robot.ros2.messages import seconds
@@ -78,8 +78,7 @@ class Camera:
 
     def _on_cloud(self, message: PointCloud2) -> None:
         self._rate.came(self._now_s())
-        stamp_s = seconds(message.header.stamp)
-        self._hand(functools.partial(self._observer.on_cloud, message), message.header, stamp_s)
+        self._hand(CloudView(message), message.header, seconds(message.header.stamp))
 
     def _on_depth(self, message: Image) -> None:
         self._rate.came(self._now_s())
@@ -91,23 +90,24 @@ class Camera:
     def _on_view(self, found: tuple[DepthView, float] | None) -> None:
         if found is not None:
             view, stamp_s = found
-            take = functools.partial(
-                self._observer.on_depth, view.image, view.info, color=view.color
-            )
-            self._hand(take, view.image.header, stamp_s)
+            self._hand(view, view.image.header, stamp_s)
 
-    def _hand(self, take: Callable[..., None], header: Any, stamp_s: float) -> None:
+    def _hand(self, view: CloudView | DepthView, header: Any, stamp_s: float) -> None:
         """Hands on what was seen, with its camera's pose, where that is to come from tf."""
         matrix = None
         if self._buffer is not None:
             matrix = _looked_up(self._buffer, self._world, header)
             if matrix is None:
-                self._node.get_logger().warning(
-                    f"tf knows no way from {header.frame_id!r} to {self._world!r}",
-                    throttle_duration_sec=5.0,
-                )
+                way = f"tf knows no way from {header.frame_id[:80]!r} to {self._world!r}"
+                self._observer.refusals.add(Cause.NO_POSE, way)
                 return
-        take(frame_id=header.frame_id, stamp_s=stamp_s, now_s=self._now_s(), T_world_cam=matrix)
+        self._observer.on_view(
+            view,
+            frame_id=header.frame_id,
+            stamp_s=stamp_s,
+            now_s=self._now_s(),
+            T_world_cam=matrix,
+        )
 
 
 def _tf_buffer(node: Node) -> Any:

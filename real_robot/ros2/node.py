@@ -9,6 +9,7 @@ a dry run. Services: ``~/arm``, ``~/disarm``, ``~/stop`` (emergency stop) and ``
 from __future__ import annotations
 
 import functools
+import gc
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ from real_robot.policies import OpenPolicy, open_policy
 from real_robot.ros2 import declaring, messages, services
 from real_robot.ros2.inputs import Inputs
 from real_robot.ros2.output import Output
-from real_robot.ros2.spinning import spin
+from real_robot.ros2.spinning import settle, spin
 from real_robot.status import Meters, describe
 
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -61,6 +62,7 @@ class PolicyController(LifecycleNode):
             self.get_logger().error(text)
             self._close()
             return _FAILED
+        settle()
         return _DONE
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
@@ -101,6 +103,7 @@ class PolicyController(LifecycleNode):
         parameters = declaring.read(self, RobotParameters)
         settings.check(parameters)
         policy = self._open(settings, parameters)
+        settings.check_color(has_color=policy.facts.has_color)
         decider = ThreadDecider(policy.decide, wait_s=settings.decision_wait_s)
         self._closing.append(decider.close)
         controller = Controller(parameters, policy.facts, decider)
@@ -149,6 +152,7 @@ class PolicyController(LifecycleNode):
         for close in reversed(self._closing):
             close()
         self._closing, self._controller = [], None
+        gc.unfreeze()  # the policy is let go of
 
     # Ticks and outputs.
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -14,6 +16,16 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 N = TypeVar("N", bound=Node)
+_SWITCH_S = 0.001
+
+
+def settle() -> None:
+    """Leaves all that there is now out of garbage collections, so that none of them takes long.
+
+    A full collection of a process with a policy in it takes a good part of a tick's period.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def spin(make: Callable[[], N], end: Callable[[N], None], words: Sequence[str] | None) -> None:
@@ -25,12 +37,14 @@ def spin(make: Callable[[], N], end: Callable[[N], None], words: Sequence[str] |
         words: of the command line, for ROS; None takes those of the process.
     """
     # ROS's own handlers would close the publishers before the last message is out
+    sys.setswitchinterval(_SWITCH_S)  # that a tick may have to wait for a thread that decides
     rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
     ended: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda found, _: ended.append(found))
     try:
         node = make()
+        settle()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:

@@ -74,7 +74,7 @@ class Guard:
             return Reply(False, f"stopped: {self.reason}. Reset the emergency stop first.")
         cause = first_problem(self.inputs, now_s)
         if cause is not None:
-            return Reply(False, f"inputs must be fresh: {cause}. See the topics and timeouts.")
+            return Reply(False, self.refusals.not_fresh(cause))
         self.is_armed, self._refused_since_s = True, None
         return Reply(True, "armed" + (", dry run: nothing is sent" if self.dry_run else ""))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from mfpolicy.errors import ConfigError
-from oracles.robot_arm import Arm, parameters
+from oracles.robot_arm import FACTS, Arm, parameters
+from real_robot.causes import counts_in
 from real_robot.node_settings import COMMAND_TYPES, NodeSettings
 from real_robot.parameters import ACTION_KINDS, RobotParameters
 from real_robot.status import Level, Meters, describe
@@ -32,6 +35,25 @@ def test_settings_that_do_not_fit_are_refused(changes, rule):
     NodeSettings(**GOOD).check(parameters())
     with pytest.raises(ConfigError, match=rule):
         NodeSettings(**{**GOOD, **changes})
+
+
+def test_a_policy_that_sees_colors_needs_a_camera_that_gives_them():
+    depth = {"depth_topic": "/depth", "camera_info_topic": "/info", "command_topic": "/arm"}
+    for told in (GOOD, {**depth, "color_topic": "/color"}):
+        NodeSettings(**told).check_color(has_color=True)
+    NodeSettings(**depth).check_color(has_color=False)
+    with pytest.raises(ConfigError, match="color_topic must be given"):
+        NodeSettings(**depth).check_color(has_color=True)
+
+
+@pytest.mark.parametrize(
+    "pose",
+    [{"camera_position": [0, 0, 1]}, {"camera_orientation_xyzw": [0.0, 1.0, 0.0, 0.0]}],
+)
+def test_a_pose_beside_tf_is_not_passed_over_in_silence(pose):
+    NodeSettings(**GOOD, use_tf=True).check(parameters())
+    with pytest.raises(ConfigError, match="not from both"):
+        NodeSettings(**GOOD, use_tf=True).check(parameters(**pose))
 
 
 @pytest.mark.parametrize("kind", ACTION_KINDS)
@@ -106,3 +128,18 @@ def test_refusals_are_said_by_cause():
     assert values["refusals/disarmed"] == "1"
     assert values["refusals/wrong_frame"] == "1"
     assert values["last_refusal"] == "wrong_frame 'map', not 'camera'"
+
+
+def test_why_a_message_was_thrown_away_is_not_hidden_by_ticks():
+    """A policy that sees colors before a cloud without any: arming it says what is missing."""
+    arm = Arm(facts=dataclasses.replace(FACTS, point_dim=6))
+    for _ in range(3):
+        arm.tick()
+    values = describe(arm.controller, Meters(), arm.now_s)[2]
+    assert values["last_refusal"] == "disarmed"
+    assert values["last_thrown_away"].startswith("bad_cloud: this policy sees colors")
+    reply = arm.arm()
+    assert not reply.ok
+    assert "no_cloud" in reply.message
+    assert "this policy sees colors, and the camera gives none" in reply.message
+    assert counts_in(values) == arm.counts | {"bad_cloud": 3}

@@ -15,6 +15,7 @@ from mfpolicy.errors import DataError
 from oracles.demonstrated import BOX, POSE, Demonstrated, parameters, recording, settings
 from oracles.robot_arm import LIMITS, PERIOD_S, RATE_HZ, wall
 from real_robot.core import Controller, InlineDecider, PolicyFacts
+from real_robot.core.perception import pose_matrix
 from real_robot.recording import DatasetStore
 from real_robot.replay.recorder import main
 
@@ -98,6 +99,31 @@ def test_what_means_something_else_is_not_appended(recorded, changes, words):
     with pytest.raises(DataError, match=words):
         _store(recorded, **changes)
     _store(recorded).close()
+
+
+def test_with_poses_from_tf_points_are_in_the_world_and_the_dataset_has_no_pose(tmp_path):
+    out, pose = tmp_path / "tf.zarr", pose_matrix([0.0, 0.0, 0.5], [0.0, 0.0, 0.0, 1.0])
+    record = recording(out=str(out), points=32)
+    store = DatasetStore(parameters(), settings(use_tf=True), record)
+    mine = Demonstrated(store=store, node={"use_tf": True}, record={"points": 32})
+    for step in range(4):
+        mine.joints()
+        mine.command((0.0, 0.0))
+        mine.recorder.on_cloud(
+            wall(), frame_id="camera", stamp_s=mine.now_s, now_s=mine.now_s, T_world_cam=pose
+        )
+        if step == 0:
+            assert mine.recorder.start(mine.now_s).ok
+        mine.tick()
+    assert mine.recorder.stop(mine.now_s).ok
+    store.close()
+    assert check_dataset(out).errors == 0
+    dataset = open_dataset(out)
+    assert dataset.spec.camera is None
+    assert dataset.spec.extra["recorder"]["use_tf"] is True
+    np.testing.assert_allclose(dataset.episode(0).point_cloud[..., 2], 1.5, atol=1e-6)
+    with pytest.raises(DataError, match="camera: None there"):
+        DatasetStore(parameters(), settings(), record)
 
 
 def test_the_recipe_names_the_camera_as_simulated_ones_are_named(recorded):

@@ -20,6 +20,8 @@ from real_robot.recording.settings import ACTION_TYPES
 from real_robot.recording.status import RecorderMeters, describe_recorder
 from real_robot.status import Level
 
+DEPTH_ALONE = {"cloud_topic": "", "depth_topic": "/depth", "camera_info_topic": "/info"}
+
 
 def depth_view(step: int):
     depth = np.full((24, 32), 900 + 10 * step, "<u2")
@@ -245,6 +247,42 @@ def test_what_was_stamped_before_the_clock_went_back_is_forgotten():
     assert mine.recorder.stop(mine.now_s).ok
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_an_action_that_its_policy_could_not_repeat_is_a_fault_told_by_column(keep):
+    """Actions are clipped before they are scaled: beyond that no policy can lead."""
+    mine = Demonstrated(
+        record={"keep_faulty": keep}, node={"gripper_topic": "/gripper"},
+        action_kind="joint_displacement", gripper_column=0, gripper_lower=-1.0, gripper_upper=1.0,
+        action_lower=[-1.0] * 3, action_upper=[1.0] * 3, action_scale=[1.0, 0.1, 0.1],
+    )  # fmt: skip
+    mine.recorder.on_gripper(SimpleNamespace(data=[1.0]), now_s=mine.now_s)
+    mine.sense((0.0, 0.0))
+    assert mine.recorder.start(mine.now_s).ok
+    targets = [(0.0, 0.0), (0.1, -0.1), (0.25, -0.2), (0.25, -0.5), (0.0, -0.5), (0.0, -0.5)]
+    mine.run(len(targets), values=targets.__getitem__)
+    level, line, _ = describe_recorder(mine.recorder, RecorderMeters(), mine.now_s)
+    assert (level, "action_limits" in line) == (Level.ERROR, True)
+    reply = mine.recorder.stop(mine.now_s)
+    assert "action_limits at 3 steps (a at 2, as far as -2.5; b at 1, as far as -3)" in (
+        reply.message
+    )
+    assert (reply.ok, mine.store.episodes) == (keep, int(keep))
+    if keep:  # as it was demonstrated
+        np.testing.assert_allclose(mine.store.kept[0]["action"][2], [1.0, 0.0, -3.0], atol=1e-6)
+
+
+def test_actions_at_their_limits_are_no_fault():
+    mine = Demonstrated(
+        action_kind="joint_displacement", action_lower=[-1.0] * 2, action_upper=[1.0] * 2,
+        action_scale=[0.1, 0.1],
+    )  # fmt: skip
+    mine.sense((0.0, 0.0))
+    assert mine.recorder.start(mine.now_s).ok
+    mine.run(8, values=lambda step: (0.1 * step, -0.1 * step))
+    assert mine.recorder.stop(mine.now_s).ok, mine.recorder.reply
+    np.testing.assert_allclose(np.abs(mine.store.kept[0]["action"][1:]), 1.0, atol=1e-6)
+
+
 def test_a_tick_that_comes_twice_is_one_step():
     mine = Demonstrated()
     mine.sense()
@@ -332,6 +370,7 @@ def test_what_is_discarded_is_gone():
     ("changes", "words"),
     [
         ({"rate_hz": 0.0}, "rate_hz"),
+        ({"record": {"color": True}, "node": DEPTH_ALONE}, "color_topic"),
         ({"action_scale": [0.0, 1.0]}, "action_scale"),
         ({"record": {"action_type": "twist_stamped"}}, "action_type"),
         ({"record": {"action_type": "pose"}}, "action_type"),

@@ -20,6 +20,7 @@ from mfpolicy.cli import main
 from mfpolicy.deployment.chunk_policy import EagerChunkPolicy
 from mfpolicy.evaluation import wilson_interval
 from mfpolicy.policy import Policy
+from mfpolicy.types import XYZRGB
 from oracles.ros_environments import ros_environments
 from oracles.running import is_running
 from oracles.small_policy import small_policy
@@ -59,6 +60,7 @@ def _policy(task):
             points=recipe.points,
             task=task,
             control_rate_hz=spec.control_rate_hz,
+            point_dim=XYZRGB,
             state_dim=spec.state_dim,
             action_dim=spec.action_dim,
         )
@@ -73,7 +75,7 @@ def _driven(environments, folder, policy, *, camera):
         running(policy) as server,
         SimulatedRobot(
             place, ros_python("kilted", environments), task,
-            steps_hz=STEPS_HZ, camera=camera, horizon=STEPS,
+            steps_hz=STEPS_HZ, camera=camera, color=True, horizon=STEPS,
         ) as robot,
         Bridge(
             place, ros_python("jazzy", environments),
@@ -95,7 +97,7 @@ def _driven(environments, folder, policy, *, camera):
 
 @pytest.mark.parametrize(
     ("task", "camera"), [("metaworld/reach", "depth"), ("adroit/pen", "cloud")]
-)
+)  # colors beside the depth image, and within the cloud
 def test_what_drives_the_robot_is_what_the_policy_decides_in_process(
     environments, tmp_path, task, camera
 ):
@@ -115,7 +117,7 @@ def test_what_drives_the_robot_is_what_the_policy_decides_in_process(
     apart = np.abs(executed[:, None] - decided[None]).max(axis=2).min(axis=1)
     assert apart.max() < 1e-4, "every command is an action of a decision"
 
-    env = envs.make(task)
+    env = envs.make(task, color=True)
     frames = [env.reset(seed=7)[0]]
     for action in trace["actions"]:
         env.simulate(np.array(action, np.float32))
@@ -129,7 +131,10 @@ def test_what_drives_the_robot_is_what_the_policy_decides_in_process(
             name: np.stack([frames[place][name] for place in places])[None] for name in frames[0]
         }
         np.testing.assert_allclose(seen["agent_pos"], here["agent_pos"][0], atol=1e-4)
-        np.testing.assert_allclose(seen["point_cloud"], here["point_cloud"][0], atol=1e-3)
+        apart = np.abs(seen["point_cloud"] - here["point_cloud"][0]).max(axis=(0, 1))
+        assert apart[:3].max() < 1e-3
+        assert apart[3:].max() == 0, "colors are whole numbers"
+        assert len(np.unique(seen["point_cloud"][..., 3:])) > 10
         in_process = EagerChunkPolicy(_policy(task))(here)[0]
         np.testing.assert_allclose(actions, in_process, atol=1e-3)
 

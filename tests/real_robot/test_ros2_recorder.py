@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from mfpolicy.data.store import open_dataset
 from oracles.demonstrated import BOX
 from oracles.robot_arm import LIMITS
 from oracles.ros_environments import ros_environments
-from oracles.ros_processes import Asked, ros
+from oracles.ros_processes import Asked, ros, ros_variables
 
 PARAMETERS = {
     "cloud_topic": "/cloud", "cloud_frame": "camera", "command_topic": "/commands",
@@ -101,3 +104,21 @@ def test_demonstrations_are_recorded_discarded_and_outlive_the_recorder(tmp_path
         # at most 0.15 rad/s, for a step, the camera's delay, and what a slow machine adds
         assert np.abs(episode.action[:, 0] - episode.agent_pos[:, 0]).max() < 0.15
         np.testing.assert_allclose(episode.action[:, 1], -episode.action[:, 0], atol=1e-6)
+
+
+@pytest.mark.ros
+def test_a_cloud_whose_pose_tf_does_not_know_is_thrown_away_and_told():
+    here = Path(__file__).parent
+    variables = ros_variables(domain=4)
+    variables["PYTHONPATH"] += f"{os.pathsep}{here / 'tf2_stand_in'}"
+    python = ros_environments() / "jazzy" / "bin" / "python"
+    done = subprocess.run(
+        [python, here / "ros_poses.py"], env=variables, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["before"]["cloud"] == "no_cloud"
+    assert int(said["before"]["refusals/no_pose"]) >= 2
+    assert "'camera' to 'world'" in said["before"]["last_thrown_away"]
+    assert said["after"] is None
+    assert said["depth_m"] == pytest.approx(1.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib.util
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from real_robot.node_settings import NodeSettings
 from real_robot.parameters import RobotParameters
 
 PACKAGE = Path(__file__).resolve().parents[2] / "ros" / "mfpolicy_robot"
+SETUP = (PACKAGE / "setup.py").read_text()
+EXECUTABLES = dict(re.findall(r'"(\w+) = ([\w.]+):main"', SETUP))
+LAUNCHES = {"policy": "policy_controller", "recorder": "demonstration_recorder"}
 EXAMPLES = sorted((PACKAGE / "config").glob("*.yaml"))
 
 
@@ -93,24 +97,27 @@ def test_the_package_is_of_this_version_and_installs_what_is_there():
     assert package.findtext("version") == mfpolicy.__version__
     name = package.findtext("name")
     assert (PACKAGE / "resource" / name).is_file()
-    setup = (PACKAGE / "setup.py").read_text()
-    module = setup.partition("policy_controller = ")[2].partition(":")[0]
-    spec = importlib.util.find_spec(module)
-    assert spec is not None
-    assert "def main(" in Path(spec.origin).read_text()
+    assert EXECUTABLES.keys() == {"policy_controller", "demonstration_recorder"}
+    for module in EXECUTABLES.values():
+        spec = importlib.util.find_spec(module)
+        assert spec is not None
+        assert "def main(" in Path(spec.origin).read_text()
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in sorted((PACKAGE / "launch").iterdir()) if p.is_file()], ids=lambda p: p.name
-)
-def test_launch_files_start_the_node_that_the_package_installs(path):
-    tree = ast.parse(path.read_text())
+def test_there_is_a_launch_file_of_each_node():
+    files = [each.name for each in sorted((PACKAGE / "launch").iterdir()) if each.is_file()]
+    assert files == [f"{name}.launch.py" for name in LAUNCHES]
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_launch_files_start_the_node_that_the_package_installs(name):
+    tree = ast.parse((PACKAGE / "launch" / f"{name}.launch.py").read_text())
     words = {
         each.arg: each.value.value
         for each in ast.walk(tree)
         if isinstance(each, ast.keyword) and isinstance(each.value, ast.Constant)
     }
-    assert (words["package"], words["executable"]) == (PACKAGE.name, "policy_controller")
+    assert (words["package"], words["executable"]) == (PACKAGE.name, LAUNCHES[name])
     assert any(
         isinstance(each, ast.FunctionDef) and each.name == "generate_launch_description"
         for each in tree.body

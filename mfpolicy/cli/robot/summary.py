@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mfpolicy.cli.console import output, print_rows
+from real_robot.causes import counts_in
 
 if TYPE_CHECKING:
     from mfpolicy.config import RobotConfig
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from real_robot.simulated import LoopEpisode
 
 SUMMARY, SCHEMA = "summary.json", 1
-_REFUSALS = "refusals/"
 
 
 def summarize(
@@ -45,14 +45,10 @@ def summarize(
     """
     import envs
     from mfpolicy.evaluation.machine import machine_facts, package_versions
-    from mfpolicy.evaluation.statistics import success_rate
 
     at_end = envs.spec(world["task"]).demonstration.success_at_end
     measure = "success_end" if at_end else "success_any"
     results = [episode.result for episode in episodes]
-    said = episodes[-1].diagnostics.get("values", {})
-    steps = sum(result["steps"] for result in results)
-    seconds = sum(episode.wall_s for episode in episodes)
     return {
         "schema": SCHEMA,
         "robot": config.robot,
@@ -60,39 +56,12 @@ def summarize(
         "task": world["task"],
         "episodes": len(episodes),
         "seeds": [results[0]["seed"], results[-1]["seed"]],
-        "measure": measure,
-        "success_rate": asdict(success_rate([result[measure] for result in results])),
-        "success_any": asdict(success_rate([result["success_any"] for result in results])),
-        "success_end": asdict(success_rate([result["success_end"] for result in results])),
-        "in_process": None if in_process is None else _compared(results, in_process, measure),
+        **_success(results, in_process, measure),
         "rate_hz": world["rate_hz"],
         "clock": world["clock"],
         "camera": config.camera,
-        "realtime_factor": {
-            "wanted": config.realtime_factor,
-            "reached": steps / world["rate_hz"] / seconds,
-            "fell_behind": episodes[-1].behind,
-        },
-        "command_interval_ms": _spread(chain.from_iterable(e.intervals_ms for e in episodes)),
-        "frame_to_command_ms": _spread(chain.from_iterable(e.ages_ms for e in episodes)),
-        "controller_clock_ms": {
-            name: float(said[name])
-            for name in said
-            if name.startswith(("cloud_to_command", "tick_jitter", "tick_period"))
-        },
-        "decision_ms": {
-            name.split("_")[1]: float(said[name])
-            for name in ("decision_p50_ms", "decision_p99_ms")
-            if name in said
-        },
-        "refusals": {
-            name.removeprefix(_REFUSALS): int(count)
-            for name, count in said.items()
-            if name.startswith(_REFUSALS)
-        },
-        "last_refusal": said.get("last_refusal", ""),
-        "steps": steps,
-        "steps_without_command": sum(result["holds"] for result in results),
+        **_pace(episodes, world["rate_hz"], config.realtime_factor),
+        **_said(episodes[-1].diagnostics.get("values", {})),
         "ros": {side: dict(versions) for side, versions in sides.items()},
         "renderer": world["renderer"],
         "machine": machine_facts("cpu"),
@@ -121,6 +90,56 @@ def show(summary: Mapping[str, Any]) -> None:
         ("refusals", ", ".join(f"{k} {n}" for k, n in summary["refusals"].items()) or "none"),
     ]
     print_rows(output(), rows)
+
+
+def _success(
+    results: Sequence[Mapping[str, Any]], in_process: EvalSummary | None, measure: str
+) -> dict[str, Any]:
+    """How often it succeeded, over ROS and in process."""
+    from mfpolicy.evaluation.statistics import success_rate
+
+    return {
+        "measure": measure,
+        "success_rate": asdict(success_rate([result[measure] for result in results])),
+        "success_any": asdict(success_rate([result["success_any"] for result in results])),
+        "success_end": asdict(success_rate([result["success_end"] for result in results])),
+        "in_process": None if in_process is None else _compared(results, in_process, measure),
+    }
+
+
+def _pace(episodes: Sequence[LoopEpisode], rate_hz: float, wanted: float) -> dict[str, Any]:
+    """How fast it went, by wall time, at the robot."""
+    steps = sum(episode.result["steps"] for episode in episodes)
+    seconds = sum(episode.wall_s for episode in episodes)
+    return {
+        "realtime_factor": {
+            "wanted": wanted,
+            "reached": steps / rate_hz / seconds,
+            "fell_behind": episodes[-1].behind,
+        },
+        "command_interval_ms": _spread(chain.from_iterable(e.intervals_ms for e in episodes)),
+        "frame_to_command_ms": _spread(chain.from_iterable(e.ages_ms for e in episodes)),
+        "steps": steps,
+        "steps_without_command": sum(episode.result["holds"] for episode in episodes),
+    }
+
+
+def _said(values: Mapping[str, str]) -> dict[str, Any]:
+    """What the controller's last diagnostics say."""
+    return {
+        "controller_clock_ms": {
+            name: float(values[name])
+            for name in values
+            if name.startswith(("cloud_to_command", "tick_jitter", "tick_period"))
+        },
+        "decision_ms": {
+            name.split("_")[1]: float(values[name])
+            for name in ("decision_p50_ms", "decision_p99_ms")
+            if name in values
+        },
+        "refusals": counts_in(values),
+        "last_refusal": values.get("last_refusal", ""),
+    }
 
 
 def _compared(

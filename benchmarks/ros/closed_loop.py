@@ -6,7 +6,8 @@ Needs the environments of scripts/ros_environments.sh and runs of this package:
         --out benchmarks/results/2026-11-27-ros-closed-loop
 
 Runs take turns in which distribution the controller has and which the robot; the first of them is
-timed by the computer's clock. A run that is in the JSON file already is not run again.
+timed by the computer's clock, at the niceness that this is run at. What is in the JSON file already
+is not run again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +60,29 @@ def trained(run: Path) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """The result as Markdown."""
-    lines = [
+    begin = (
         f"Controller and robot as processes over loopback, {machine()}, beside other work (load "
-        "averages below). Success as `mfpolicy eval` counts it; Wilson 95 % intervals; the same "
-        "seeds from 10000 in process. Times in ms of the computer's clock.",
+        "averages below)."
+    )
+    lines = [begin, "", *success_table(result["success"].values()), ""]
+    return "\n".join([*lines, *timing_table(result["timing"].values())]) + "\n"
+
+
+def success_table(runs: Iterable[dict[str, Any]]) -> list[str]:
+    """Success over ROS beside success in process, a line a run."""
+    lines = [
+        "Success as `mfpolicy eval` counts it; Wilson 95 % intervals; the same seeds from 10000 in "
+        "process. Times in ms of the computer's clock.",
         "",
         "| task | policy | controller → robot | camera | success over ROS | success in process | "
         "real time | frame to command p50 / p99 | decision p50 / p99 | "
         "steps without a command | load |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for each in result["success"].values():
+    refusals = []
+    for each in runs:
         policy = each["trained"]
         ros, age, decision = each["ros"], each["frame_to_command_ms"], each["decision_ms"]
-        load = " to ".join(f"{number:.1f}" for number in each["load_average"])
         sides = f"{ros['bridge']['distribution']} → {ros['peer']['distribution']}"
         lines.append(
             f"| {each['task']} | `{policy['preset']}`, {policy['demonstrations']} demonstrations, "
@@ -79,21 +90,22 @@ def table(result: dict[str, Any]) -> str:
             f"{_rate(each['success_rate'])} | {_rate(each['in_process']['success_rate'])} | "
             f"{each['realtime_factor']['reached']:.3f} | {age['p50']:.0f} / {age['p99']:.0f} | "
             f"{decision['p50']:.0f} / {decision['p99']:.0f} | "
-            f"{each['steps_without_command']} of {each['steps']} | {load} |"
+            f"{each['steps_without_command']} of {each['steps']} | {_load(each)} |"
         )
+        refusals.append(f"{each['task']}: {_counts(each)}")
     lines += [
         "",
         "Simulated time, `realtime_factor` of it a second; a frame to command time holds the wait "
         "for the next tick, whose phase is arbitrary. `clamped`: the policy drives against the box "
         "that Meta-World keeps its hand in, at the end of an episode or from its beginning "
-        "(button-press starts there). Refusals: "
-        + "; ".join(
-            f"{each['task']}: "
-            + (", ".join(f"{name} {count}" for name, count in each["refusals"].items()))
-            for each in result["success"].values()
-        )
-        + ".",
-        "",
+        f"(button-press starts there). Refusals: {'; '.join(refusals)}.",
+    ]
+    return lines
+
+
+def timing_table(runs: Iterable[dict[str, Any]]) -> list[str]:
+    """Ticks and latency by the computer's clock, a line a rate, pair of distributions, niceness."""
+    lines = [
         "Ticks and latency by the computer's clock: the trained policy, told that it was trained "
         "at this rate, so the simulation runs slowly and its motion has no meaning.",
         "",
@@ -102,31 +114,36 @@ def table(result: dict[str, Any]) -> str:
         "frames, commands per s | load, niceness |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for each in result["timing"].values():
+    refusals = []
+    for each in runs:
         std, p99 = each["tick_std_ms"], each["tick_p99_ms"]
-        load = " to ".join(f"{number:.1f}" for number in each["load_average"])
         lines.append(
             f"| {each['rate_hz']:g} Hz, {each['seconds']:.0f} s | {each['bridge']} → "
             f"{each['peer']} | {each['camera']} | {std['median']:.2f} ({std['largest']:.2f}) | "
             f"{p99['median']:.1f} ({p99['largest']:.1f}) | "
             f"{each['cloud_to_command_p50_ms']:.1f} / {each['cloud_to_command_p99_ms']:.1f} | "
             f"{each['decision_p50_ms']:.1f} / {each['decision_p99_ms']:.1f} | "
-            f"{each['frames_hz']:.1f}, {each['commands_hz']:.1f} | {load}, {each['niceness']} |"
+            f"{each['frames_hz']:.1f}, {each['commands_hz']:.1f} | {_load(each)}, "
+            f"{each['niceness']} |"
         )
+        refusals.append(f"{each['rate_hz']:g} Hz: {_counts(each)}")
     lines += [
         "",
         "`cloud to command` begins at the stamp of the depth image, which is made before it is "
         "rendered, and ends with the first command decided on it, of the last 300 decisions: it "
-        "holds rendering, and the wait for the next tick, whose phase is arbitrary. "
-        "Refusals: "
-        + "; ".join(
-            f"{each['rate_hz']:g} Hz: "
-            + ", ".join(f"{name} {count}" for name, count in each["refusals"].items())
-            for each in result["timing"].values()
-        )
-        + ".",
+        "holds rendering, and the wait for the next tick, whose phase is arbitrary. A niceness "
+        "below 0 takes the processor before the other work, 0 shares it. "
+        f"Refusals: {'; '.join(refusals)}.",
     ]
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _load(each: dict[str, Any]) -> str:
+    return " to ".join(f"{number:.1f}" for number in each["load_average"])
+
+
+def _counts(each: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in each["refusals"].items())
 
 
 def _rate(rate: dict[str, Any]) -> str:
@@ -157,7 +174,7 @@ def main() -> None:
 
     for rate_hz in given.rates:
         for bridge, peer in PAIRS:
-            key = f"{rate_hz:g} Hz, {bridge} to {peer}"
+            key = f"{rate_hz:g} Hz, {bridge} to {peer}, niceness {os.nice(0)}"
             if key not in result["timing"]:
                 result["timing"][key] = timed(
                     given.runs[0], rate_hz, given.seconds, given.work / "timing",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mfpolicy.policy import load_policy, save_policy
+from real_robot.causes import counts_in
 from real_robot.simulated import (
     Bridge,
     LoopPlace,
@@ -33,20 +34,18 @@ ENDLESS = 1_000_000
 def timed(
     run: Path, rate_hz: float, seconds: float, work: Path, *, bridge: str, peer: str, camera: str
 ) -> dict[str, Any]:
-    """Ticks for a time; all in ms of the computer's clock.
+    """Ticks for a time, by real processes.
 
     Returns:
-        ``tick_std`` and ``tick_p99``, median and largest over windows of two seconds; percentiles
-        of the last 300 decisions, ``cloud_to_command`` from the stamp of a depth image, made before
-        it was rendered, to the first command decided on it; intervals of commands at the robot.
+        What :func:`measured` says, with how it was run, the load of the machine, and the niceness
+        of all processes.
     """
     policy = load_policy(run)
     policy.spec = dataclasses.replace(policy.spec, control_rate_hz=rate_hz)
     work.mkdir(parents=True, exist_ok=True)
     save_policy(policy, work / "run")
     place = LoopPlace(work)
-    windows: list[dict[str, Any]] = []
-    loads = [os.getloadavg()[0]]
+    before = os.getloadavg()[0]
     with (
         PolicyProcess(place, str(work / "run"), "device=cpu", "threads=1") as server,
         SimulatedRobot(
@@ -65,26 +64,42 @@ def timed(
             bridge_parameters(robot.world, camera=camera, server=server.url, steps_hz=rate_hz),
         ),
     ):
-        robot.change("configure")
-        robot.change("activate")
-        robot.begin(seed=10000)
-        robot.arm()
-        time.sleep(WINDOW_S)
-        robot.mark()
-        until_s = time.monotonic() + seconds
-        while time.monotonic() < until_s:
-            time.sleep(WINDOW_S)
-            windows.append(robot.diagnostics()["values"])
-        report = robot.report()
-        robot.serve("disarm")
-        last = robot.diagnostics()["values"]
-    loads.append(os.getloadavg()[0])
+        found = measured(robot, seconds)
     return {
         "rate_hz": rate_hz,
-        "seconds": report["elapsed_s"],
         "camera": camera,
         "bridge": bridge,
         "peer": peer,
+        **found,
+        "load_average": [before, os.getloadavg()[0]],
+        "niceness": os.nice(0),
+    }
+
+
+def measured(robot: SimulatedRobot, seconds: float) -> dict[str, Any]:
+    """What a controller says of its ticks while it drives a robot; all in ms of wall time.
+
+    Returns:
+        ``tick_std`` and ``tick_p99``, median and largest over windows of two seconds; percentiles
+        of the last 300 decisions, ``cloud_to_command`` from the stamp of a depth image, made before
+        it was rendered, to the first command decided on it; intervals of commands at the robot.
+    """
+    robot.change("configure")
+    robot.change("activate")
+    robot.begin(seed=10000)
+    robot.arm()
+    time.sleep(WINDOW_S)
+    robot.mark()
+    windows: list[dict[str, Any]] = []
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        time.sleep(WINDOW_S)
+        windows.append(robot.diagnostics()["values"])
+    report = robot.report()
+    robot.serve("disarm")
+    last = robot.diagnostics()["values"]
+    return {
+        "seconds": report["elapsed_s"],
         "frames_hz": report["frames"] / report["elapsed_s"],
         "commands_hz": report["commands"] / report["elapsed_s"],
         "tick_std_ms": _over(windows, "tick_jitter_ms"),
@@ -98,13 +113,7 @@ def timed(
             "std": float(np.std(report["intervals_ms"])),
             "p99": float(np.percentile(report["intervals_ms"], 99)),
         },
-        "refusals": {
-            name.removeprefix("refusals/"): int(count)
-            for name, count in last.items()
-            if name.startswith("refusals/")
-        },
-        "load_average": loads,
-        "niceness": os.nice(0),
+        "refusals": counts_in(last),
     }
 
 

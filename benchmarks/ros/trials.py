@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.ros.swinging import Served, Swinging
 from mfpolicy.errors import RunError
+from real_robot.causes import counts_in
 from real_robot.simulated import Bridge, LoopPlace, SimulatedRobot, bridge_parameters, ros_python
 
 TASK, RATE_HZ = "metaworld/reach", 10.0
@@ -78,12 +79,7 @@ class Loop:
 
     def refusals(self) -> dict[str, int]:
         """Counted so far, by cause."""
-        values = self.robot.diagnostics().get("values", {})
-        return {
-            name.partition("/")[2]: int(value)
-            for name, value in values.items()
-            if name.startswith("refusals/")
-        }
+        return counts_in(self.robot.diagnostics().get("values", {}))
 
 
 @dataclass(frozen=True)

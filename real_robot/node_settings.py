@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mfpolicy.errors import ConfigError
 from mfpolicy.options import check_choice, check_whole
 from real_robot.checks import at_least_zero, positive
-from real_robot.parameters import RobotParameters
+from real_robot.parameters import ANY_FRAME, RobotParameters
 
 COMMAND_TYPES = {
     "joint_trajectory": ("joint", "position"),
@@ -85,7 +85,8 @@ class NodeSettings:
         """Refuses settings that do not go with the controller's parameters.
 
         Raises:
-            ConfigError: the message cannot carry the commands, or a topic is missing.
+            ConfigError: the message cannot carry the commands, a topic is missing, or nothing says
+                where the camera stands.
         """
         space, quantity = COMMAND_TYPES[self.command_type]
         if space != parameters.space or quantity not in (None, parameters.quantity):
@@ -107,6 +108,15 @@ class NodeSettings:
         if parameters.needs_tool and not self.tool_topic:
             raise ConfigError(
                 "the tool's position is needed: tool_topic must be given", received=""
+            )
+        is_world = parameters.cloud_frame in (self.world_frame, ANY_FRAME)
+        if not (self.use_tf or parameters.camera_position or is_world):
+            raise ConfigError(
+                f"where the camera stands must be given: {parameters.cloud_frame!r} is not "
+                f"{self.world_frame!r}",
+                received="no camera_position",
+                remedy="give camera_position and camera_orientation_xyzw, or use_tf: true; "
+                "[0.0, 0.0, 0.0] where both frames are the same",
             )
         if self.use_tf and (any(parameters.camera_position) or _is_turned(parameters)):
             raise ConfigError(

@@ -44,7 +44,8 @@ class RobotParameters:
         latency_compensation: drop the actions of a chunk that were due before it could be
             executed, counted from the stamp of the observation.
         cloud_frame: frame of the clouds or depth images; ``*`` takes any.
-        camera_position: of that frame's origin in the world.
+        camera_position: of that frame's origin in the world; empty where it is not given: clouds
+            are in the world's frame already, or come with their camera's pose.
         camera_orientation_xyzw: unit quaternion that turns its axes to the world's.
         min_points: points inside the crop box that a cloud must have.
         metres_per_unit: of depth images; 0: 0.001 for whole numbers, 1 for others.
@@ -89,7 +90,7 @@ class RobotParameters:
     trajectory_points: int = 1
     latency_compensation: bool = True
     cloud_frame: str = ""
-    camera_position: Any = (0.0, 0.0, 0.0)
+    camera_position: Any = ()
     camera_orientation_xyzw: Any = (0.0, 0.0, 0.0, 1.0)
     min_points: int = 64
     metres_per_unit: float = 0.0
@@ -127,7 +128,10 @@ class RobotParameters:
         self._check_choices()
         for name in ("joints", "state"):
             self._set(name, names(name, getattr(self, name)))
-        self._set("camera_position", axis_numbers("camera_position", self.camera_position, 3))
+        position = axis_numbers("camera_position", self.camera_position, None)
+        self._set(
+            "camera_position", axis_numbers("camera_position", position, 3) if position else ()
+        )
         for name in ("camera_orientation_xyzw", "tool_orientation_xyzw"):
             self._set(name, unit(name, getattr(self, name)))
         for name in ("action_lower", "action_upper", "action_scale", "action_offset"):
@@ -165,6 +169,11 @@ class RobotParameters:
     def state_elements(self) -> tuple[str, ...]:
         """Names of the S numbers of the state."""
         return tuple(self.state) or tuple(f"position/{name}" for name in self.joints)
+
+    @property
+    def camera_pose(self) -> tuple[tuple[float, float, float], tuple[float, float, float, float]]:
+        """Position and orientation of the camera; of the world itself where none is given."""
+        return self.camera_position or (0.0, 0.0, 0.0), self.camera_orientation_xyzw
 
     @property
     def needs_tool(self) -> bool:

@@ -45,9 +45,7 @@ class Perception:
         self._facts = facts
         self._has_color = facts.has_color
         self._metres_per_unit = parameters.metres_per_unit or None
-        self._T_world_cam = pose_matrix(
-            parameters.camera_position, parameters.camera_orientation_xyzw
-        )
+        self._T_world_cam = pose_matrix(*parameters.camera_pose)
 
     def seen(
         self, view: CloudView | DepthView, T_world_cam: NDArray[np.float64] | None = None

@@ -137,11 +137,11 @@ def _spec(
     meaning: dict[str, Any],
 ) -> DatasetSpec:
     facts = recording.facts(parameters)
-    T_world_cam = pose_matrix(parameters.camera_position, parameters.camera_orientation_xyzw)
-    x, y, z, w = parameters.camera_orientation_xyzw
+    position, (x, y, z, w) = parameters.camera_pose
+    T_world_cam = pose_matrix(*parameters.camera_pose)
     recipe = PointCloudRecipe(
         camera=parameters.cloud_frame,
-        camera_position=parameters.camera_position,
+        camera_position=position,
         image_size=0,
         crop_min=facts.crop_min,
         crop_max=facts.crop_max,

@@ -38,8 +38,8 @@ class Kept:
 
 def parameters(**changes) -> RobotParameters:
     told = {
-        "joints": ["a", "b"], "cloud_frame": "camera", "rate_hz": RATE_HZ, "min_points": 16,
-        **LIMITS,
+        "joints": ["a", "b"], "cloud_frame": "camera", "camera_position": [0.0, 0.0, 0.0],
+        "rate_hz": RATE_HZ, "min_points": 16, **LIMITS,
     }  # fmt: skip
     return RobotParameters(**{**told, **changes})
 

@@ -33,7 +33,10 @@ _FIELDS = [PointField(name, 4 * place) for place, name in enumerate("xyz")]
 
 
 def parameters(**changes) -> RobotParameters:
-    values = {"joints": ["a", "b"], "cloud_frame": "camera", "dry_run": False, **LIMITS}
+    values = {
+        "joints": ["a", "b"], "cloud_frame": "camera", "camera_position": [0.0, 0.0, 0.0],
+        "dry_run": False, **LIMITS,
+    }  # fmt: skip
     return RobotParameters(**{**values, "min_points": 16, **changes})
 
 

@@ -56,11 +56,20 @@ def test_a_pose_beside_tf_is_not_passed_over_in_silence(pose):
         NodeSettings(**GOOD, use_tf=True).check(parameters(**pose))
 
 
+def test_a_camera_whose_place_nobody_gave_is_not_taken_to_stand_at_the_worlds_origin():
+    unknown = dataclasses.replace(parameters(), camera_position=())
+    with pytest.raises(ConfigError, match="where the camera stands must be given"):
+        NodeSettings(**GOOD).check(unknown)
+    NodeSettings(**GOOD, use_tf=True).check(unknown)
+    NodeSettings(**GOOD, world_frame="camera").check(unknown)
+    NodeSettings(**GOOD).check(dataclasses.replace(unknown, cloud_frame="*"))
+
+
 @pytest.mark.parametrize("kind", ACTION_KINDS)
 def test_every_kind_of_action_has_a_message_and_others_are_refused(kind):
     tool = kind.startswith("tool")
     told = (
-        RobotParameters(action_kind=kind, cloud_frame="c", lower=[-1] * 3, **TOOL)
+        RobotParameters(action_kind=kind, cloud_frame="world", lower=[-1] * 3, **TOOL)
         if tool
         else parameters(action_kind=kind)
     )

@@ -9,7 +9,9 @@ from mfpolicy.errors import ConfigError
 from oracles.robot_arm import LIMITS, parameters
 from real_robot.parameter_file import load_parameters, parse_parameters
 
-VALUES = {"joints": ["a", "b"], "cloud_frame": "camera", **LIMITS}
+VALUES = {
+    "joints": ["a", "b"], "cloud_frame": "camera", "camera_position": [0.0, 0.0, 0.0], **LIMITS,
+}  # fmt: skip
 
 
 def test_nothing_moves_by_default():

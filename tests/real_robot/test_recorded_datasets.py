@@ -155,6 +155,7 @@ def test_bags_become_episodes_by_the_same_code(tmp_path, capsys):
         _bag(tmp_path / "bags" / name, **changes)
     told = {
         "joints": ["a", "b"], "cloud_frame": "camera", "cloud_topic": "/cloud", "rate_hz": 10.0,
+        "camera_position": [0.0, 0.0, 0.0],
         "command_topic": "/commands", "action_topic": "/leader", "points": 64, **LIMITS, **BOX,
         "action_type": "float64_multi_array", "use_sim_time": True,
     }  # fmt: skip

@@ -26,6 +26,7 @@ from real_robot.replay.told import load_node_file
 TOLD = {
     "joints": ["a", "b"],
     "cloud_frame": "camera",
+    "camera_position": [0.0, 0.0, 0.0],
     "cloud_topic": "/cloud",
     "command_topic": "/commands",
     "min_points": 8,

@@ -21,6 +21,7 @@ from oracles.small_policy import small_policy
 
 PARAMETERS = {
     "cloud_topic": "/cloud", "cloud_frame": "camera", "command_topic": "/commands",
+    "camera_position": [0.0, 0.0, 0.0],
     "joints": ["a", "b"], "violation": "clamp", "dry_run": False, "min_points": 8,
     "state": ["position/a", "position/b", "velocity/a", "velocity/b", "effort/a"],
     "decision_wait_s": 0.08, "policy_timeout_s": 0.7, "joints_timeout_s": 0.5,

@@ -23,6 +23,7 @@ from oracles.small_policy import small_policy
 PARAMETERS = {
     "cloud_topic": "/cloud",
     "cloud_frame": "camera",
+    "camera_position": [0.0, 0.0, 0.0],
     "command_topic": "/commands",
     "joints": ["a", "b"],
     "state": ["position/a", "position/b", "velocity/a", "velocity/b", "effort/a"],

@@ -26,8 +26,6 @@ write_message(out, {WORLD!r})
 what = read_message(source)[0]["do"]
 if what == "print":
     print("a library printed this", flush=True)
-elif what == "break a frame":
-    write_message(out, {{"say": "frame"}})
 elif what == "end":
     sys.exit(7)
 read_message(source)
@@ -56,7 +54,6 @@ def peer(python, tmp_path):
     ("what", "why"),
     [
         ("print", "its mark and length"),
-        ("break a frame", "KeyError"),
         ("end", "ended by itself, with 7"),
         (None, "JSONDecodeError"),
     ],

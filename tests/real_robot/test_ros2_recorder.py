@@ -21,6 +21,7 @@ from oracles.ros_processes import Asked, ros, ros_variables
 
 PARAMETERS = {
     "cloud_topic": "/cloud", "cloud_frame": "camera", "command_topic": "/commands",
+    "camera_position": [0.0, 0.0, 0.0],
     "action_topic": "/leader", "joints": ["a", "b"], "min_points": 8, "points": 64,
     "diagnostics_hz": 5.0, **LIMITS, **BOX,
     # slow enough for a machine that is busy with other tests

@@ -11,11 +11,12 @@ from mfpolicy import objectives
 from mfpolicy.deployment import Runtime
 from mfpolicy.deployment.backends import BACKENDS
 from mfpolicy.errors import BackendError, ConfigError, ObservationError, RunError
-from oracles.small_policy import small_policy
+from oracles.small_policy import MIXER, UNET, small_policy
 
 HERE = [name for name in BACKENDS.names() if "cpu" in BACKENDS.get(name).devices]
 BOUND = {"float32": 1e-5, "bfloat16": 0.05, "int8": 0.05}
 """Largest error of an action, whose range is about 2."""
+PACKED = pytest.mark.parametrize("network", [UNET, MIXER], ids=lambda network: network["name"])
 
 
 def _given(batch: int = 1, seed: int = 1):
@@ -43,9 +44,13 @@ def _fitted(policy):
 
 
 @pytest.mark.parametrize("name", objectives.names())
-@pytest.mark.parametrize("backend", ["packed", "eager"])
-def test_every_objective_decides_the_same_when_compiled(name, backend):
-    policy = _fitted(small_policy(name))
+@pytest.mark.parametrize(
+    ("backend", "network"),
+    [("packed", UNET), ("packed", MIXER), ("eager", UNET)],
+    ids=["packed unet1d", "packed mlp_mixer", "eager"],
+)
+def test_every_objective_decides_the_same_when_compiled(name, backend, network):
+    policy = _fitted(small_policy(name, network=network))
     observation, noise = _given(batch=3)
     decide = policy.compile(batch=3, backend=backend, noise_scale=0.7)
     expected = _eager(policy, observation, noise, noise_scale=0.7)
@@ -66,29 +71,43 @@ def test_every_backend_decides_the_same(backend):
 @pytest.mark.parametrize("precision", list(BOUND))
 @pytest.mark.parametrize("horizon", [4, 8, 16])
 def test_packed_weights_at_every_precision_and_length(precision, threads, horizon):
-    policy = small_policy()
-    spec = policy.spec.__class__(
-        **{
-            **policy.spec.to_dict(),
-            "horizon": horizon,
-            "network": {"name": "unet1d", "widths": [24, 40, 56], "time_dim": 8},
-        }
-    )
-    policy = _fitted(policy.__class__(spec).eval())
-    observation, _ = _given(batch=2)
-    noise = np.random.default_rng(3).standard_normal((2, horizon, 2)).astype(np.float32)
-    decide = policy.compile(batch=2, backend="packed", precision=precision, threads=threads)
+    network = {"name": "unet1d", "widths": [24, 40, 56], "time_dim": 8}
+    policy = _fitted(small_policy(network=network, horizon=horizon))
+    _assert_close(policy, precision, batch=2, threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("precision", "threads"), [("float32", 1), ("float32", 2), ("bfloat16", 1), ("int8", 1)]
+)
+@pytest.mark.parametrize(
+    ("batch", "horizon", "width", "depth", "hidden", "channels"),
+    [(1, 4, 24, 1, 1, 1), (2, 5, 40, 3, 9, 4), (3, 6, 130, 2, 32, 2), (1, 16, 67, 1, 5, 3)],
+)
+def test_a_packed_mixer_of_every_size(
+    batch, horizon, width, depth, hidden, channels, precision, threads
+):
+    sizes = {"width": width, "depth": depth, "step_hidden": hidden, "channel_hidden": channels}
+    network = {"name": "mlp_mixer", **sizes, "time_dim": 8}
+    policy = _fitted(small_policy(network=network, horizon=horizon))
+    _assert_close(policy, precision, batch=batch, threads=threads)
+
+
+def _assert_close(policy, precision, *, batch, threads):
+    observation, _ = _given(batch=batch)
+    drawn = np.random.default_rng(3)
+    noise = drawn.standard_normal((batch, policy.spec.horizon, 2)).astype(np.float32)
+    decide = policy.compile(batch=batch, backend="packed", precision=precision, threads=threads)
     expected = _eager(policy, observation, noise)
     error = np.abs(decide(observation, noise=noise) - expected).max()
     assert error <= BOUND[precision]
     assert (error > 1e-5) == (precision != "float32")
 
 
+@PACKED
 @pytest.mark.parametrize("steps", [1, 3])
-def test_several_evaluations_and_a_guidance_scale(steps):
-    policy = _fitted(
-        small_policy("improved_meanflow", scale_input={"active": True, "max_scale": 4.0})
-    )
+def test_several_evaluations_and_a_guidance_scale(steps, network):
+    scaled = {"scale_input": {"active": True, "max_scale": 4.0}, "velocity_head": True}
+    policy = _fitted(small_policy("improved_meanflow", network=network, **scaled))
     observation, noise = _given()
     decide = policy.compile(backend="packed", steps=steps, guidance_scale=2.5)
     expected = _eager(policy, observation, noise, steps=steps, guidance_scale=2.5)
@@ -119,9 +138,11 @@ def test_compiling_is_silent_beside_an_old_tbb():
     assert (run.stdout.split(), run.stderr) == (["6.0", "omp"], "")
 
 
-def test_calls_do_not_see_one_another():
-    policy = small_policy()
+@PACKED
+def test_calls_do_not_see_one_another(network):
+    policy = small_policy(network=network)
     decide = policy.compile()
+    assert decide.backend == "packed"
     first = decide(_given(seed=1)[0], noise=_given(seed=1)[1])
     kept = first.copy()
     decide(_given(seed=2)[0], noise=_given(seed=2)[1])

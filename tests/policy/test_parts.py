@@ -119,6 +119,13 @@ def test_the_backend_that_is_chosen_works_and_says_its_name(encoder):
         policy.compile(backend="packed")
 
 
+def test_a_network_without_packed_loops_is_told_which_have_them():
+    policy = small_policy(network={"name": "transformer", **NETWORKS["transformer"]})
+    assert policy.compile().backend == "eager"
+    with pytest.raises(ConfigError, match="the network mlp_mixer or unet1d"):
+        policy.compile(backend="packed")
+
+
 def test_a_pointnet_with_a_fusion_of_its_own_is_not_packed():
     policy = small_policy()
     encoder = {**policy.spec.encoder, "fusion": "film"}

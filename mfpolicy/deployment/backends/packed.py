@@ -8,9 +8,10 @@ import numpy as np
 
 from mfpolicy.deployment.action_module import ActionModule
 from mfpolicy.deployment.backends.base import BACKENDS, Target
+from mfpolicy.deployment.packed.networks import PACKED
 from mfpolicy.encoders.pointnet import PointNet
 from mfpolicy.errors import ConfigError
-from mfpolicy.networks import UNet1D
+from mfpolicy.networks import NETWORKS
 
 _ONE_AT_A_TIME = threading.Lock()
 """Threads of the caller that meet in a parallel loop may end the process, so they take turns."""
@@ -19,12 +20,12 @@ _ONE_AT_A_TIME = threading.Lock()
 def can_pack(module: ActionModule) -> bool:
     """Whether the parts of a policy are those that there are loops for."""
     encoder, network = module.policy.encoder, module.policy.network
-    return isinstance(encoder.cloud, PointNet) and encoder.plain and type(network) is UNet1D
+    return isinstance(encoder.cloud, PointNet) and encoder.plain and type(network) in PACKED
 
 
 @BACKENDS.register("packed")
 class PackedBackend:
-    """A PointNet and a U-Net; of every weight only its packed form is read, once a decision.
+    """A PointNet with a U-Net or an MLP-Mixer; only packed weights are read, once a decision.
 
     Raises:
         ConfigError: the policy has other parts.
@@ -35,9 +36,10 @@ class PackedBackend:
 
     def __init__(self, module: ActionModule, target: Target) -> None:
         if not can_pack(module):
+            known = [name for name in NETWORKS.names() if NETWORKS.get(name) in PACKED]
             raise ConfigError(
                 "packed weights are for the encoder pointnet, without fusion and history of its "
-                "own, with the network unet1d",
+                f"own, with the network {' or '.join(known)}",
                 received=(dict(module.spec.encoder), module.spec.network["name"]),
                 remedy="compile with backend=onnx, inductor or eager",
             )

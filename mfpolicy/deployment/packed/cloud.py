@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
+from mfpolicy.deployment.packed.sums import EPSILON
 from mfpolicy.deployment.packed.threads import on_one_and_on_many
 
 BLOCK = 32
 """Points that go through all layers together: their activations stay in the nearest cache."""
-EPSILON = np.float32(1e-5)
 
 
 @njit(fastmath=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import njit, prange
 
-from mfpolicy.deployment.packed.arithmetic import get, mish, put, widen
+from mfpolicy.deployment.packed.arithmetic import get, mish, put
+from mfpolicy.deployment.packed.product import four_outputs
+from mfpolicy.deployment.packed.sums import add, dot1, dot2, dot4, moments
 from mfpolicy.deployment.packed.threads import on_one_and_on_many
 
 FIELDS = (
@@ -23,44 +24,6 @@ rows the distance from one step of a sequence to the next; weight, vectors and p
 the arrays of weights, of vectors (scale, bias, and with norm its weight and bias) and of pairs."""
 (X, X_ROW, CHANNELS, Y, Y_ROW, STEPS, WIDTH, TAPS) = range(8)
 (WEIGHT, VECTORS, PAIRS, GROUPS, NORM, FILM, RESIDUAL, RESIDUAL_ROW) = range(8, 16)
-EPSILON = np.float32(1e-5)
-
-
-@njit(fastmath=True)
-def _dot1(w: Any, k: int, size: int, x: Any, a: int) -> Any:
-    s = np.float32(0)
-    for c in range(size):
-        s += widen(get(w, k + c)) * get(x, a + c)
-    return s
-
-
-@njit(fastmath=True)
-def _dot2(w: Any, k: int, size: int, x: Any, a: int, b: int) -> tuple[Any, Any]:
-    s, t = np.float32(0), np.float32(0)
-    for c in range(size):
-        v = widen(get(w, k + c))
-        s += v * get(x, a + c)
-        t += v * get(x, b + c)
-    return s, t
-
-
-@njit(fastmath=True)
-def _dot4(
-    w: Any, k: int, size: int, x: Any, a: int, b: int, c: int, d: int
-) -> tuple[Any, Any, Any, Any]:
-    s, t, u, v = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-    for i in range(size):
-        weight = widen(get(w, k + i))
-        s += weight * get(x, a + i)
-        t += weight * get(x, b + i)
-        u += weight * get(x, c + i)
-        v += weight * get(x, d + i)
-    return s, t, u, v
-
-
-@njit(fastmath=True)
-def _add(x: Any, place: int, value: float) -> None:
-    put(x, place, get(x, place) + value)
 
 
 @njit(fastmath=True)
@@ -75,21 +38,21 @@ def _tap(
     while count >= 4:
         a, b = x + get(pairs, p + 1) * x_row, x + get(pairs, p + 3) * x_row
         c, d = x + get(pairs, p + 5) * x_row, x + get(pairs, p + 7) * x_row
-        s, t, u, v = _dot4(w, k, size, arena, a, b, c, d)
-        _add(arena, y + get(pairs, p) * y_row, scale * s)
-        _add(arena, y + get(pairs, p + 2) * y_row, scale * t)
-        _add(arena, y + get(pairs, p + 4) * y_row, scale * u)
-        _add(arena, y + get(pairs, p + 6) * y_row, scale * v)
+        s, t, u, v = dot4(w, k, size, arena, a, b, c, d)
+        add(arena, y + get(pairs, p) * y_row, scale * s)
+        add(arena, y + get(pairs, p + 2) * y_row, scale * t)
+        add(arena, y + get(pairs, p + 4) * y_row, scale * u)
+        add(arena, y + get(pairs, p + 6) * y_row, scale * v)
         count, p = count - 4, p + 8
     while count >= 2:
         a, b = x + get(pairs, p + 1) * x_row, x + get(pairs, p + 3) * x_row
-        s, t = _dot2(w, k, size, arena, a, b)
-        _add(arena, y + get(pairs, p) * y_row, scale * s)
-        _add(arena, y + get(pairs, p + 2) * y_row, scale * t)
+        s, t = dot2(w, k, size, arena, a, b)
+        add(arena, y + get(pairs, p) * y_row, scale * s)
+        add(arena, y + get(pairs, p + 2) * y_row, scale * t)
         count, p = count - 2, p + 4
     if count:
-        s = _dot1(w, k, size, arena, x + get(pairs, p + 1) * x_row)
-        _add(arena, y + get(pairs, p) * y_row, scale * s)
+        s = dot1(w, k, size, arena, x + get(pairs, p + 1) * x_row)
+        add(arena, y + get(pairs, p) * y_row, scale * s)
 
 
 @njit(fastmath=True)
@@ -113,37 +76,9 @@ def _channel(
 def _four(weights: Any, vectors: Any, layer: Any, arena: Any, row: int, o: int) -> None:
     """Four channels of a layer that sees a single step: a plain product of matrix and vector."""
     size = layer[CHANNELS]
-    x, y, k = row + layer[X], row + layer[Y] + o, layer[WEIGHT] + o * size
-    s, t, u, v = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-    for c in range(size):
-        value = get(arena, x + c)
-        s += widen(get(weights, k + c)) * value
-        t += widen(get(weights, k + size + c)) * value
-        u += widen(get(weights, k + 2 * size + c)) * value
-        v += widen(get(weights, k + 3 * size + c)) * value
-    scale, bias = layer[VECTORS] + o, layer[VECTORS] + layer[WIDTH] + o
-    put(arena, y, get(vectors, scale) * s + get(vectors, bias))
-    put(arena, y + 1, get(vectors, scale + 1) * t + get(vectors, bias + 1))
-    put(arena, y + 2, get(vectors, scale + 2) * u + get(vectors, bias + 2))
-    put(arena, y + 3, get(vectors, scale + 3) * v + get(vectors, bias + 3))
-
-
-@njit(fastmath=True)
-def _moments(layer: Any, arena: Any, row: int, first: int, size: int) -> tuple[Any, Any]:
-    """Mean and inverse deviation of ``size`` channels from ``first`` on, over all steps."""
-    steps = layer[STEPS]
-    total, squares = np.float32(0), np.float32(0)
-    for step in range(steps):
-        y = row + layer[Y] + step * layer[Y_ROW] + first
-        for c in range(size):
-            total += get(arena, y + c)
-    mean = total / np.float32(steps * size)
-    for step in range(steps):
-        y = row + layer[Y] + step * layer[Y_ROW] + first
-        for c in range(size):
-            d = get(arena, y + c) - mean
-            squares += d * d
-    return mean, np.float32(1) / np.sqrt(squares / np.float32(steps * size) + EPSILON)
+    k, v = layer[WEIGHT] + o * size, layer[VECTORS] + o
+    x, y = row + layer[X], row + layer[Y] + o
+    four_outputs(weights, k, size, vectors, v, layer[WIDTH], arena, x, y)
 
 
 @njit(fastmath=True)
@@ -152,11 +87,12 @@ def _finish(
 ) -> None:
     """Group norm, Mish, FiLM and residual of ``size`` channels from ``first`` on."""
     width = layer[WIDTH]
-    mean, inverse = _moments(layer, arena, row, first, size)
+    start, steps = row + layer[Y] + first, layer[STEPS]
+    mean, inverse = moments(arena, start, steps, layer[Y_ROW], size)
     gain = layer[VECTORS] + 2 * width + first
     film = layer[FILM] + first
-    for step in range(layer[STEPS]):
-        y = row + layer[Y] + step * layer[Y_ROW] + first
+    for step in range(steps):
+        y = start + step * layer[Y_ROW]
         for c in range(size):
             n = (get(arena, y + c) - mean) * inverse
             put(arena, y + c, mish(n * get(vectors, gain + c) + get(vectors, gain + width + c)))

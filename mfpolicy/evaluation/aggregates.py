@@ -26,11 +26,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mfpolicy.errors import UserError
-from mfpolicy.evaluation.clustering import design_effect
+from mfpolicy.evaluation.clustering import DesignEffect, design_effect
 from mfpolicy.evaluation.statistics import mcnemar_p, paired_interval, score_interval
 
 Cell = Mapping[int, Mapping[int, bool]]
 """Outcomes of a task: training seed → evaluation seed → success."""
+
+_Pairs = Mapping[int, Mapping[int, tuple[bool, bool]]]
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,15 @@ class MeanDifference:
     p_value: float
 
 
-def mean_rate(outcomes: Mapping[str, Cell], confidence: float = 0.95) -> MeanRate:
+def mean_rate(
+    outcomes: Mapping[str, Cell], confidence: float = 0.95, *, effect: DesignEffect | None = None
+) -> MeanRate:
     """The mean success rate over tasks.
 
     Args:
         outcomes: task → training seed → evaluation seed → success.
         confidence: nominal coverage of the interval.
+        effect: estimated from more tasks than these; None estimates it from these.
 
     Raises:
         UserError: there is no task, or one without episodes.
@@ -95,7 +100,7 @@ def mean_rate(outcomes: Mapping[str, Cell], confidence: float = 0.95) -> MeanRat
         '0.75, 0.698 to 0.796'
     """
     _check(outcomes)
-    effect = design_effect(list(outcomes.values()))
+    effect = effect or design_effect(list(outcomes.values()))
     counts = [_count(cell) for cell in outcomes.values()]
     rates = [k / n for k, n in counts]
     # A task without a failure has some variance all the same: Jeffreys' half success and half
@@ -116,7 +121,11 @@ def mean_rate(outcomes: Mapping[str, Cell], confidence: float = 0.95) -> MeanRat
 
 
 def mean_difference(
-    a: Mapping[str, Cell], b: Mapping[str, Cell], confidence: float = 0.95
+    a: Mapping[str, Cell],
+    b: Mapping[str, Cell],
+    confidence: float = 0.95,
+    *,
+    effect: DesignEffect | None = None,
 ) -> MeanDifference:
     """The mean over tasks of the paired difference; a pair shares task and both seeds.
 
@@ -124,6 +133,7 @@ def mean_difference(
         a: outcomes of one method, as in :func:`mean_rate`.
         b: outcomes of the other.
         confidence: nominal coverage of the interval.
+        effect: of :func:`paired_effect` over more tasks than these; None estimates it from these.
 
     Raises:
         UserError: they have no pair in common.
@@ -134,19 +144,14 @@ def mean_difference(
         >>> result.difference, result.pairs, result.only_a, result.only_b
         (0.95, 20, 19, 0)
     """
-    pairs = {task: paired_cells(a[task], b[task]) for task in a if task in b}
-    pairs = {task: cell for task, cell in pairs.items() if cell}
+    pairs = _paired(a, b)
     if not pairs:
         raise UserError(
             "methods are compared on cells of the same task, training seed and evaluation seeds",
             received="none is common",
             remedy="run the cells of both with the same seeds",
         )
-    differences = [
-        {s: {e: float(x) - float(y) for e, (x, y) in cell.items()} for s, cell in cells.items()}
-        for cells in pairs.values()
-    ]
-    effect = design_effect(differences)
+    effect = effect or _effect_of(pairs)
     counts = np.array([_quadrants(cells) for cells in pairs.values()], dtype=float)  # (tasks, 4)
     totals = counts.sum(axis=1, keepdims=True)
     smooth = (counts + 0.25) / (totals + 1)
@@ -167,6 +172,11 @@ def mean_difference(
     )
 
 
+def paired_effect(a: Mapping[str, Cell], b: Mapping[str, Cell]) -> DesignEffect:
+    """The design effect of the paired differences between two methods, over all their tasks."""
+    return _effect_of(_paired(a, b))
+
+
 def paired_cells(a: Cell, b: Cell) -> dict[int, dict[int, tuple[bool, bool]]]:
     """The outcomes of two policies that share training seed and evaluation seed."""
     joined = {
@@ -178,12 +188,25 @@ def paired_cells(a: Cell, b: Cell) -> dict[int, dict[int, tuple[bool, bool]]]:
     return {seed: dict(sorted(cell.items())) for seed, cell in sorted(joined.items()) if cell}
 
 
+def _paired(a: Mapping[str, Cell], b: Mapping[str, Cell]) -> dict[str, _Pairs]:
+    pairs = {task: paired_cells(a[task], b[task]) for task in a if task in b}
+    return {task: cell for task, cell in pairs.items() if cell}
+
+
+def _effect_of(pairs: Mapping[str, _Pairs]) -> DesignEffect:
+    differences = [
+        {s: {e: float(x) - float(y) for e, (x, y) in cell.items()} for s, cell in cells.items()}
+        for cells in pairs.values()
+    ]
+    return design_effect(differences)
+
+
 def _variance(shares: np.ndarray) -> np.ndarray:
     """Of a pair's difference, from the shares (…, 4): both, only a, only b, neither."""
     return shares[..., 1] + shares[..., 2] - (shares[..., 1] - shares[..., 2]) ** 2
 
 
-def _quadrants(cells: Mapping[int, Mapping[int, tuple[bool, bool]]]) -> list[int]:
+def _quadrants(cells: _Pairs) -> list[int]:
     pairs = [tuple(map(bool, pair)) for cell in cells.values() for pair in cell.values()]
     kinds = ((True, True), (True, False), (False, True), (False, False))
     return [pairs.count(kind) for kind in kinds]

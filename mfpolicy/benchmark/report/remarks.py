@@ -1,0 +1,147 @@
+"""What a reader must know of the records before comparing anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mfpolicy.benchmark.record import LAST, CellRecord
+from mfpolicy.benchmark.report.cost import processor
+from mfpolicy.benchmark.report.results import SUITES_AT_END, Results, cell_name
+from mfpolicy.benchmark.report.series import top5
+
+_SHOWN = 8
+
+
+def remarks(results: Results, alone: list[str]) -> list[str]:
+    """Sentences about what is missing, twice there, or not alike.
+
+    Args:
+        results: the records.
+        alone: methods that share no pair with the baseline.
+    """
+    return [
+        *_missing(results),
+        *_twice(results),
+        *_episodes(results),
+        *_settings(results),
+        *_baseline(results, alone),
+        *_demonstrations(results),
+        *_top5(results),
+        *_machines(results),
+        *_suites(results),
+    ]
+
+
+def _missing(results: Results) -> list[str]:
+    found = []
+    for method in results.methods:
+        lacking = [task for task in results.tasks if task not in results.tasks_of(method)]
+        if lacking:
+            found.append(
+                f"{method} has no record of {len(lacking)} of {len(results.tasks)} tasks: "
+                f"{_short(lacking)}. Means over tasks leave them out for every method."
+            )
+    return found
+
+
+def _twice(results: Results) -> list[str]:
+    if not results.duplicates:
+        return []
+    return [
+        f"{len(results.duplicates)} cells have several different records, of which the latest "
+        f"counts: {_short(results.duplicates)}."
+    ]
+
+
+def _episodes(results: Results) -> list[str]:
+    """Whether all cells of a task were evaluated on the same seeds."""
+    usual = Counter(_seeds(record) for record in results.records).most_common(1)[0][0]
+    other = [cell_name(r) for r in results.records if _seeds(r) != usual]
+    if not other:
+        return []
+    return [
+        f"Most cells were evaluated on {len(usual)} seeds ({min(usual)} to {max(usual)}), "
+        f"{len(other)} on others: {_short(other)}. Comparisons take the seeds that both have; "
+        "the rates of the tables are of different initial states there."
+    ]
+
+
+def _seeds(record: CellRecord) -> tuple[int, ...]:
+    return tuple(sorted(each.seed for each in record.evaluations[LAST].episodes))
+
+
+def _settings(results: Results) -> list[str]:
+    found = []
+    for method in results.methods:
+        kinds = Counter((r.overrides, r.training.steps) for r in results.of(method))
+        if len(kinds) > 1:
+            usual = kinds.most_common(1)[0][0]
+            odd = [
+                cell_name(r) for r in results.of(method) if (r.overrides, r.training.steps) != usual
+            ]
+            found.append(
+                f"The cells of {method} were not all trained with the same settings; "
+                f"{len(odd)} differ from most: {_short(odd)}."
+            )
+    return found
+
+
+def _baseline(results: Results, alone: list[str]) -> list[str]:
+    if results.baseline is None:
+        return [
+            "There are no paired comparisons: mp1 has no records here, and no other baseline "
+            "was named."
+        ]
+    if not alone:
+        return []
+    return [
+        f"No pair of task, training seed and evaluation seed is common to {results.baseline} "
+        f"and {', '.join(alone)}."
+    ]
+
+
+def _demonstrations(results: Results) -> list[str]:
+    if not results.others:
+        return []
+    counts = Counter(record.demonstrations for record in results.others)
+    shown = ", ".join(f"{number} ({cells} cells)" for number, cells in sorted(counts.items()))
+    return [
+        f"The tables are of {results.demonstrations} demonstrations; other numbers stand in the "
+        f"figure of demonstrations only: {shown}."
+    ]
+
+
+def _top5(results: Results) -> list[str]:
+    without = [
+        method
+        for method in results.methods
+        if any(top5(record) is None for record in results.of(method))
+    ]
+    if not without:
+        return []
+    return [
+        "dp3_top5 is left empty where a cell has fewer than five evaluations along its training: "
+        f"{', '.join(without)}."
+    ]
+
+
+def _machines(results: Results) -> list[str]:
+    kinds = Counter(processor(record) for record in results.records)
+    if len(kinds) < 2:
+        return []
+    shown = "; ".join(f"{kind} ({cells} cells)" for kind, cells in kinds.most_common())
+    return [f"Times were measured on different machines and are not alike: {shown}."]
+
+
+def _suites(results: Results) -> list[str]:
+    known = ("metaworld", *SUITES_AT_END)
+    other = sorted({task.partition("/")[0] for task in results.tasks} - set(known))
+    if not other:
+        return []
+    return [f"For {', '.join(other)} success at any step decides, as for Meta-World."]
+
+
+def _short(names: list[str] | tuple[str, ...]) -> str:
+    text = ", ".join(names[:_SHOWN])
+    rest = len(names) - _SHOWN
+    return f"{text} and {rest} more" if rest > 0 else text

@@ -43,9 +43,11 @@ def test_everybody_is_timed_in_turn_and_warmed_up_first():
     assert log == a_round * 2
 
 
-@pytest.mark.parametrize("backend", ["packed", "eager"])
-def test_the_stages_of_a_decision_add_up_to_it(backend):
-    contender = Contender("mp1_small", backend, "float32", batch=2, threads=1, **SIZES)
+@pytest.mark.parametrize(
+    ("policy", "backend"), [("mp1_small", "packed"), ("mp1_mixer", "auto"), ("mp1_small", "eager")]
+)
+def test_the_stages_of_a_decision_add_up_to_it(policy, backend):
+    contender = Contender(policy, backend, "float32", batch=2, threads=1, **SIZES)
     runtime = contender.compile()
     observation = observation_for(runtime, np.random.default_rng(0))
     (stages,) = interleaved([(runtime, lambda: None, observation)], decisions=5, turn=5)

@@ -1,1 +1,1 @@
-"""A PointNet and a U-Net as one compiled call each, on weights packed for reading once."""
+"""A PointNet and a U-Net or an MLP-Mixer in compiled calls, on weights packed for reading once."""

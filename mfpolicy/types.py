@@ -25,6 +25,10 @@ DATA_FILE = "data.yaml"
 """What a run folder calls the description of its training data."""
 
 
+DATASETS = "datasets"
+"""Where it describes the dataset of each task, by its name, if there are several."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """What the policy sees: point clouds in the world frame in metres, and robot states.
@@ -33,10 +37,13 @@ class Observation:
         point_cloud: (B, To, P, 3) float32; for a policy that sees colors (B, To, P, 6), red, green
             and blue from 0 to 255 behind x, y, z.
         agent_pos: (B, To, S) float32.
+        task: for a policy of several tasks, the name of the one to do, or one name a row, or their
+            numbers (B,); None where there is one.
     """
 
     point_cloud: Array
     agent_pos: Array
+    task: Any = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Batch:
         frame: (B, To) int64, the number of each observed frame within the training data. Windows
             overlap, so a batch may hold a frame several times: equal numbers say so. None where
             it is not known.
+        task: (B,) int64, the number of each row's task; None in data of one task.
     """
 
     point_cloud: torch.Tensor
@@ -60,6 +68,7 @@ class Batch:
     episode: torch.Tensor
     step: torch.Tensor
     frame: torch.Tensor | None = None
+    task: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from mfpolicy.cli.console import output, progress_bar
 from mfpolicy.cli.environments import simulators
 from mfpolicy.cli.help import answers_itself
 from mfpolicy.config import EvalConfig, compose
-from mfpolicy.errors import RunError
+from mfpolicy.errors import ConfigError, RunError
 from mfpolicy.pointcloud import PointCloudRecipe
 from mfpolicy.types import EpisodeResult
 
@@ -25,7 +26,13 @@ def run(words: Sequence[str]) -> int:
     if answers_itself("eval", words):
         return 0
     config = compose("eval", words)
-    make_env = environment_of(config)
+    each = [(one, environment_of(one)) for one in one_task_each(config)]
+    for one, make_env in each:
+        _run_one(one, make_env)
+    return 0
+
+
+def _run_one(config: EvalConfig, make_env: Callable[..., Any]) -> None:
     from mfpolicy.evaluation import summary_table
 
     successes = 0
@@ -38,7 +45,27 @@ def run(words: Sequence[str]) -> int:
     with progress_bar("eval", config.episodes, "successes") as show:
         summary = evaluate_run(config, make_env, progress=show_result)
     output().print(summary_table(summary))
-    return 0
+
+
+def one_task_each(config: EvalConfig) -> list[EvalConfig]:
+    """The configuration, or one for each task of a policy of several where none is named.
+
+    Raises:
+        RunError: the run holds no policy.
+        ConfigError: several evaluations are to have one name.
+    """
+    from mfpolicy.policy import read_spec
+
+    spec = read_spec(config.run)
+    if config.task is not None or not spec.several:
+        return [config]
+    if config.name is not None:
+        raise ConfigError(
+            "each task's evaluation must have a name of its own",
+            received=f"name={config.name} for {', '.join(spec.tasks)}",
+            remedy="name one of them with task=…, or leave name out",
+        )
+    return [dataclasses.replace(config, task=task) for task in spec.tasks]
 
 
 def evaluate_run(
@@ -46,7 +73,7 @@ def evaluate_run(
 ) -> EvalSummary:
     """Evaluates the run of the configuration; see :func:`mfpolicy.evaluation.evaluate`."""
     from mfpolicy.evaluation import evaluate
-    from mfpolicy.policy.files import check_device
+    from mfpolicy.policy.files import check_device, read_spec
 
     return evaluate(
         Path(config.run),
@@ -63,6 +90,7 @@ def evaluate_run(
         compiled=_compiled(config),
         videos=config.videos,
         name=config.name,
+        task=config.task if read_spec(config.run).several else None,
         progress=progress,
     )
 
@@ -80,8 +108,8 @@ def environment_of(config: EvalConfig) -> Callable[..., Any]:
     The point clouds are made by the recipe that is saved with the policy.
 
     Raises:
-        RunError: the run holds no policy, or does not say its task and none is given.
-        TaskError: no suite has the task.
+        RunError: the run holds no policy, or does not say its one task and none is given.
+        TaskError: no suite has the task, or the policy is of several and this is none of them.
         BackendError: the renderer that was asked for does not work here.
     """
     from mfpolicy.policy import read_spec
@@ -90,10 +118,14 @@ def environment_of(config: EvalConfig) -> Callable[..., Any]:
     task = config.task or spec.task
     if task is None:
         raise RunError(
-            "the policy must say which task it was trained for, or be told one",
+            "the policy must say which one task it was trained for, or be told one",
             received=config.run,
-            remedy="add task=suite/name",
+            remedy=f"add task={spec.tasks[0]}, or another of {', '.join(spec.tasks)}"
+            if spec.several
+            else "add task=suite/name",
         )
+    if spec.several:
+        spec.for_task(task)
     envs = simulators()
     envs.spec(task)
     envs.select_backend()  # here, so that the workers inherit it and only one process warns

@@ -26,6 +26,7 @@ def run(words: Sequence[str]) -> int:
         noise_scale=config.noise_scale,
         guidance_scale=config.guidance_scale,
         n_action_steps=config.n_action_steps,
+        task=config.task,
     )
     parity = report.parity
     batches = " and ".join(map(str, parity.batches))

@@ -50,7 +50,11 @@ def _serve(config: ServeConfig, options: ServerOptions) -> None:
         torch.set_num_threads(config.threads)
     device = str(check_device(config.device))
     policy = load_chunk_policy(
-        config.run, device=device, steps=config.steps, compiled=config.compiled
+        config.run,
+        device=device,
+        steps=config.steps,
+        compiled=config.compiled,
+        task=config.task,
     )
 
     def ready(host: str, port: int) -> None:

@@ -13,6 +13,7 @@ from mfpolicy.cli.eval import environment_of, evaluate_run
 from mfpolicy.cli.help import SHOW_CONFIG, print_help, wants_help
 from mfpolicy.config import Sweep, compose, compose_sweep, to_mapping
 from mfpolicy.config.grid import own_words
+from mfpolicy.errors import ConfigError
 
 if TYPE_CHECKING:
     from mfpolicy.evaluation import EvalSummary
@@ -40,9 +41,11 @@ def run(words: Sequence[str]) -> int:
     if SHOW_CONFIG in words:
         _print_plan(sweep)
         return 0
-    for task, data in {(cell.config.task, cell.config.data): None for cell in sweep.cells}:
+    pairs = {pair: None for cell in sweep.cells for pair in cell.config.data_of.items()}
+    for task, data in pairs:
         check_trainable(task, data)
         _check_dataset(data)
+    _check_evaluable(sweep)
     from mfpolicy.sweep import run_sweep
     from mfpolicy.sweep.report import save_result
 
@@ -61,6 +64,16 @@ def evaluate_cell(run: Path, episodes: int, workers: int | None, device: str) ->
     return evaluate_run(config, environment_of(config))
 
 
+def _check_evaluable(sweep: Sweep) -> None:
+    several = [cell.name for cell in sweep.cells if len(cell.config.tasks) > 1]
+    if several and sweep.config.episodes:
+        raise ConfigError(
+            "a sweep evaluates policies of one task",
+            received=f"episodes={sweep.config.episodes} for {several[0]}",
+            remedy="set episodes=0, then `mfpolicy eval` evaluates each task of a run",
+        )
+
+
 def _check_dataset(data: str) -> None:
     from mfpolicy.data import open_dataset
 
@@ -70,7 +83,9 @@ def _check_dataset(data: str) -> None:
 def _print_plan(sweep: Sweep) -> None:
     import yaml
 
-    cells = {cell.name: {**cell.values, "data": cell.config.data} for cell in sweep.cells}
+    cells = {
+        cell.name: {**cell.values, "data": to_mapping(cell.config)["data"]} for cell in sweep.cells
+    }
     plan = {**to_mapping(sweep.config), "cells": cells}
     print(yaml.safe_dump(plan, sort_keys=False, allow_unicode=True), end="")
 

@@ -21,7 +21,8 @@ def run(words: Sequence[str]) -> int:
     if answers_itself("train", words):
         return 0
     config = compose("train", words)
-    check_trainable(config.task, config.data)
+    for task, data in config.data_of.items():
+        check_trainable(task, data)
     from mfpolicy.training import train
 
     summary = train(config)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, overload
 
@@ -24,10 +25,14 @@ from mfpolicy.config.schema import (
     TrainConfig,
 )
 from mfpolicy.config.serving import ServeConfig
+from mfpolicy.config.tasks import OneOrSeveral
 from mfpolicy.config.values import parsed
 from mfpolicy.config.verbs import EXAMPLES, POSITIONAL, SCHEMAS, config_name
 from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.paths import config_dir
+
+LISTED = ("task", "data")
+"""Keys of ``train`` that take one name or a list of them."""
 
 
 @overload
@@ -121,7 +126,7 @@ def compose_tree(verb: str, overrides: Sequence[Override]) -> dict[str, Any]:
             if (config_dir() / override.key).is_dir():  # Hydra would take it for a group
                 plain[override.key] = override.value
             else:
-                values.append(_readable(override, text=override.key in texts))
+                values.append(_readable(override, text=is_text(override, texts)))
     return {**_hydra(verb, [*selections, *values]), **plain}
 
 
@@ -160,9 +165,15 @@ def text_keys(schema: type, prefix: str = "") -> set[str]:
     for name, hint in typing.get_type_hints(schema).items():
         if dataclasses.is_dataclass(hint):
             keys |= text_keys(typing.cast(type, hint), f"{prefix}{name}.")
-        elif hint in (str, str | None):
+        elif hint in (str, str | None, OneOrSeveral):
             keys.add(prefix + name)
     return keys
+
+
+def is_text(override: Override, texts: Container[str]) -> bool:
+    """Whether a value is text as it stands; tasks and datasets may also be a list of them."""
+    listed = override.key in LISTED and re.fullmatch(r"\s*\[.*\]\s*", override.value, re.DOTALL)
+    return override.key in texts and not listed
 
 
 def _hydra(verb: str, overrides: list[str], *, with_hydra: bool = False) -> dict[str, Any]:

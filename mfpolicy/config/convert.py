@@ -91,7 +91,11 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
     if isinstance(hint, types.UnionType):
         if value is None:
             return None
-        (hint,) = (option for option in typing.get_args(hint) if option is not types.NoneType)
+        options = [option for option in typing.get_args(hint) if option is not types.NoneType]
+        lists = [option for option in options if typing.get_origin(option) is tuple]
+        (hint,) = (
+            options if len(options) == 1 else lists if isinstance(value, (list, tuple)) else [str]
+        )
     if dataclasses.is_dataclass(hint):
         return from_mapping(typing.cast(type, hint), _expect(dict, value, key), path=f"{key}.")
     if typing.get_origin(hint) is typing.Literal:

@@ -22,9 +22,10 @@ class ExportConfig:
     noise_scale: float
     guidance_scale: float | None
     n_action_steps: int | None
+    task: str | None
 
     def __post_init__(self) -> None:
-        not_empty(run=self.run, out=self.out)
+        not_empty(run=self.run, out=self.out, task=self.task)
         one_of(FORMATS, format=self.format)
         one_of(PRECISIONS, precision=self.precision)
         at_least(1, steps=self.steps, n_action_steps=self.n_action_steps)

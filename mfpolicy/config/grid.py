@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.config.composition import compose, compose_tree, group_choices, own_hydra, text_keys
+from mfpolicy.config.composition import (
+    compose,
+    compose_tree,
+    group_choices,
+    is_text,
+    own_hydra,
+    text_keys,
+)
 from mfpolicy.config.convert import from_mapping
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.config.schema import SweepConfig, TrainConfig
@@ -125,7 +132,7 @@ def _axes(overrides: Sequence[Override]) -> Axes:
     texts = text_keys(TrainConfig)
     axes: Axes = {}
     for override in overrides:
-        values = listed(override, text=override.key in texts)
+        values = listed(override, text=is_text(override, texts))
         axes[override.key] = ([override.value], True) if values is None else (values, False)
     return axes
 
@@ -147,9 +154,9 @@ def _cells(axes: Axes, out: Path, *, resume: bool | str) -> list[Cell]:
         swept = {key: value for key, value in typed.items() if not axes[key][1]}
         for key, value in swept.items():
             if key not in groups:
-                _set(tree, key, element(key, value, text=key in texts))
+                _set(tree, key, element(key, value, text=is_text(Override(key, value), texts)))
         name = _name(swept, groups)
-        tree["data"] = _filled(tree["data"], tree["task"], swept)
+        tree["data"] = _datasets(tree["data"], tree["task"], swept)
         tree["out"], tree["resume"] = str(out / name), resume
         cells.append(Cell(name, swept, from_mapping(TrainConfig, tree)))
     return cells
@@ -182,6 +189,17 @@ def _name(swept: Mapping[str, str], groups: Mapping[str, Sequence[str]]) -> str:
     return "__".join(parts)
 
 
+def _datasets(data: Any, task: Any, swept: Mapping[str, str]) -> Any:
+    """What data stands for: one dataset, or one for each of several tasks."""
+    if isinstance(task, str) and isinstance(data, str):
+        return _filled(data, task, swept)
+    tasks = [task] if isinstance(task, str) else list(task)
+    patterns = [data] * len(tasks) if isinstance(data, str) else list(data)
+    if len(patterns) != len(tasks):
+        return patterns  # refused where the configuration is checked
+    return [_filled(str(p), str(t), swept) for p, t in zip(patterns, tasks, strict=True)]
+
+
 def _filled(data: str, task: str, swept: Mapping[str, str]) -> str:
     suite, _, name = task.rpartition("/")
     known = {**swept, "suite": suite, "task": name}
@@ -210,11 +228,11 @@ def _check_distinct(cells: Sequence[Cell]) -> None:
 
 def _check_data(cells: Sequence[Cell]) -> None:
     tasks: dict[str, str] = {}
-    for cell in cells:
-        task = tasks.setdefault(cell.config.data, cell.config.task)
-        if task != cell.config.task:
+    for task, data in (pair for cell in cells for pair in cell.config.data_of.items()):
+        other = tasks.setdefault(data, task)
+        if other != task:
             raise ConfigError(
                 "a dataset shows one task; several tasks need a dataset each",
-                received=f"{cell.config.data} for {task} and {cell.config.task}",
+                received=f"{data} for {other} and {task}",
                 remedy="write data='data/{task}.zarr', or data='data/{suite}/{task}.zarr'",
             )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from mfpolicy.config.budget import parse_budget
 from mfpolicy.config.checks import above_zero, at_least, known_device, not_empty, one_of
+from mfpolicy.config.tasks import MultitaskConfig, OneOrSeveral, as_tuple, check_tasks
 from mfpolicy.errors import ConfigError
 
 PRECISIONS = ("float32", "bfloat16")
@@ -157,12 +158,15 @@ class TrainConfig(PresetConfig):
     """Everything ``mfpolicy train`` needs; ``config.yaml`` of a run folder holds it whole.
 
     Attributes:
+        task: what the data show; or the names of several, for one policy of them all.
+        data: the dataset; or that of each task, in their order.
         augment: augmentations by registered name, each whether it is ``enabled``, and its options.
         auxiliary: auxiliary losses on the encoder, likewise.
+        multitask: of several tasks; of one it has no meaning.
     """
 
-    task: str
-    data: str
+    task: OneOrSeveral
+    data: OneOrSeveral
     out: str
     seed: int
     device: str
@@ -173,6 +177,7 @@ class TrainConfig(PresetConfig):
     logging: LoggingConfig
     augment: dict[str, Any] = field(default_factory=dict)
     auxiliary: dict[str, Any] = field(default_factory=dict)
+    multitask: MultitaskConfig | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,11 +185,24 @@ class TrainConfig(PresetConfig):
             for name, own in getattr(self, group).items():
                 if not isinstance(own, dict) or not isinstance(own.get("enabled"), bool):
                     raise ConfigError(f"{group}.{name}.enabled must be true or false", received=own)
-        not_empty(task=self.task, data=self.data, out=self.out)
+        check_tasks(self.task, self.data)
+        not_empty(out=self.out)
         at_least(0, seed=self.seed)
         known_device(self.device)
         if self.budget is not None:
             parse_budget(self.budget)
+        if len(self.tasks) > 1 and self.multitask is None:
+            raise ConfigError("several tasks need the options of multitask", received=self.task)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks, one or several."""
+        return as_tuple(self.task)
+
+    @property
+    def data_of(self) -> dict[str, str]:
+        """The dataset of each task, in their order."""
+        return dict(zip(self.tasks, as_tuple(self.data), strict=True))
 
 
 @dataclass(frozen=True)

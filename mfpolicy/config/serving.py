@@ -16,6 +16,7 @@ class ServeConfig:
     """Everything ``mfpolicy serve`` takes; ``configs/serve.yaml`` says what each value does."""
 
     run: str
+    task: str | None
     host: str
     port: int
     token: str | None
@@ -29,7 +30,7 @@ class ServeConfig:
     max_message_mb: float
 
     def __post_init__(self) -> None:
-        not_empty(run=self.run, host=self.host, token=self.token)
+        not_empty(run=self.run, task=self.task, host=self.host, token=self.token)
         known_device(self.device)
         at_least(0, port=self.port, window_ms=self.window_ms)
         whole = {"max_batch": self.max_batch, "max_clients": self.max_clients}

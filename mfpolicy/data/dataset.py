@@ -14,6 +14,9 @@ from mfpolicy.data.windows import window_indices
 from mfpolicy.errors import ConfigError, DataError
 from mfpolicy.types import Batch
 
+MEMORY_BUDGET_BYTES = 4 << 30
+"""What the data of a run may take on the device, where nothing else is said."""
+
 
 class WindowDataset:
     """One training window for every step of every chosen episode (see ``window_indices``).
@@ -61,7 +64,7 @@ class WindowDataset:
         points: int | None = None,
         color: bool = False,
         device: str | torch.device = "cpu",
-        memory_budget_bytes: int = 4 << 30,
+        memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
         episodes: Sequence[int] | None = None,
     ) -> None:
         self.dataset = dataset

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import nn
 
-from mfpolicy.data.dataset import WindowDataset
+from mfpolicy.data.joint import Windows
 from mfpolicy.errors import DataError
 from mfpolicy.types import XYZRGB
 
@@ -110,8 +110,8 @@ class Normalizer(nn.Module):
         return cls(*(ChannelNormalizer.identity(n) for n in (point_dim, state_dim, action_dim)))
 
     @classmethod
-    def fit(cls, windows: WindowDataset) -> Self:
-        """A normaliser of all steps of ``windows``, whether in memory or streamed.
+    def fit(cls, windows: Windows) -> Self:
+        """A normaliser of all steps of ``windows``, of one dataset or several, jointly.
 
         Raises:
             DataError: a value is not finite, or a chunk is damaged.

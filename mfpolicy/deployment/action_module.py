@@ -12,6 +12,7 @@ from mfpolicy.objectives.velocity import ConditionalVelocity
 from mfpolicy.options import check_range
 from mfpolicy.policy import Policy, PolicySpec
 from mfpolicy.policy.policy import MAX_NOISE_SCALE
+from mfpolicy.policy.tasks import require_one_task
 
 
 class ActionModule(nn.Module):
@@ -26,7 +27,7 @@ class ActionModule(nn.Module):
         guidance_scale: w of a network that takes it as an input; None takes the objective's.
 
     Raises:
-        ConfigError: the objective cannot sample so.
+        ConfigError: the objective cannot sample so, or the policy has several tasks.
 
     Example:
         >>> import mfpolicy
@@ -47,6 +48,7 @@ class ActionModule(nn.Module):
     ) -> None:
         super().__init__()
         check_range("noise_scale", noise_scale, 0, MAX_NOISE_SCALE)
+        require_one_task(policy.spec)
         self.policy = copy.deepcopy(policy).eval().requires_grad_(False)
         self.steps = policy.objective.check_steps(steps)
         self.noise_scale = float(noise_scale)

@@ -11,6 +11,7 @@ import torch
 
 from mfpolicy import objectives
 from mfpolicy.policy import Policy, PolicySpec, load_policy
+from mfpolicy.policy.tasks import require_one_task
 
 
 class ChunkPolicy(Protocol):
@@ -36,7 +37,7 @@ class EagerChunkPolicy:
         steps: network evaluations (NFE); None takes the objective's default.
 
     Raises:
-        ConfigError: the objective cannot do so many steps.
+        ConfigError: the objective cannot do so many steps, or the policy has several tasks.
 
     Example:
         >>> import mfpolicy
@@ -49,6 +50,7 @@ class EagerChunkPolicy:
     """
 
     def __init__(self, policy: Policy, *, steps: int | None = None) -> None:
+        require_one_task(policy.spec)
         self.spec = policy.spec
         self._policy = policy.eval()
         self._steps = policy.objective.check_steps(steps)
@@ -126,6 +128,7 @@ def load_chunk_policy(
     device: str = "cpu",
     steps: int | None = None,
     compiled: bool = True,
+    task: str | None = None,
 ) -> ChunkPolicy:
     """Loads a run as something that decides.
 
@@ -134,13 +137,16 @@ def load_chunk_policy(
         device: where it runs.
         steps: network evaluations (NFE); None takes the objective's default.
         compiled: compile it where that is possible: faster, equal within rounding.
+        task: which of several tasks to do; None of a policy of one.
 
     Raises:
         RunError: the run folder holds no policy.
         BackendError: this machine has no such device.
-        ConfigError: the objective cannot do so many steps.
+        ConfigError: the objective cannot do so many steps, or there are several tasks and none
+            is named.
+        TaskError: the policy was not trained for the task.
     """
-    policy = load_policy(run, device)
+    policy = load_policy(run, device, task=task)
     if compiled and not policy.objective.draws_while_sampling(policy.objective.check_steps(steps)):
         return CompiledChunkPolicy(policy, steps=steps)
     return EagerChunkPolicy(policy, steps=steps)

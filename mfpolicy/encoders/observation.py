@@ -13,6 +13,7 @@ from mfpolicy.encoders.base import ENCODERS, CloudEncoder
 from mfpolicy.encoders.fusion import FUSIONS
 from mfpolicy.encoders.history import HISTORIES
 from mfpolicy.encoders.state import StateEncoder, StateOptions
+from mfpolicy.encoders.task import TASK_CONDITIONS, TaskCondition
 from mfpolicy.options import check_type, parse_options
 
 
@@ -21,7 +22,8 @@ class Encoded:
     """What was made of a batch of observations.
 
     Attributes:
-        condition: (B, C), the vector and behind it the flattened tokens, as networks take it.
+        condition: (B, C), the vector (with the task's part at its end, if there are several) and
+            behind it the flattened tokens, as networks take it.
         clouds: (F, D), the vector of each frame's cloud alone. Frames that a batch repeats are
             there once.
         vectors: (F, V), the fused vector of each frame.
@@ -51,6 +53,7 @@ class ObservationEncoder(nn.Module):
         fusion: registered name, None concatenates.
         history: registered name, None stacks the frames.
         tokens: hand the cloud's tokens to the network, if it has any.
+        task: what says which of several tasks is to be done; None for a policy of one.
 
     Attributes:
         vector_dim: size of the condition's vector.
@@ -70,6 +73,7 @@ class ObservationEncoder(nn.Module):
         fusion: str | None = None,
         history: str | None = None,
         tokens: bool = False,
+        task: TaskCondition | None = None,
     ) -> None:
         super().__init__()
         for name, given in (("fusion", fusion), ("history", history)):
@@ -83,27 +87,30 @@ class ObservationEncoder(nn.Module):
             history or "stacking", dim=self.fusion.output_dim, n_obs_steps=n_obs_steps
         )
         self.plain = fusion is None and history is None
-        self.vector_dim = self.history.output_dim
+        self.vector_dim = self.history.output_dim + (0 if task is None else task.output_dim)
         self.token_dim = cloud.token_dim if tokens else 0
         self.tokens = n_obs_steps * cloud.tokens if tokens else 0
         self.output_dim = self.vector_dim + self.tokens * self.token_dim
         if self.tokens:
             self.token_place = nn.Parameter(torch.randn(n_obs_steps, 1, self.token_dim) * 0.1)
+        self.task = task
 
     def forward(
         self,
         point_cloud: torch.Tensor,
         agent_pos: torch.Tensor,
         frame: torch.Tensor | None = None,
+        task: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Returns the condition (B, output_dim); arguments as in :meth:`encode`."""
-        return self.encode(point_cloud, agent_pos, frame).condition
+        return self.encode(point_cloud, agent_pos, frame, task).condition
 
     def encode(
         self,
         point_cloud: torch.Tensor,
         agent_pos: torch.Tensor,
         frame: torch.Tensor | None = None,
+        task: torch.Tensor | None = None,
     ) -> Encoded:
         """Encodes a batch of observations.
 
@@ -111,6 +118,10 @@ class ObservationEncoder(nn.Module):
             point_cloud: (B, To, P, C), normalised.
             agent_pos: (B, To, S), normalised.
             frame: (B, To) int64 or None; equal numbers name the same frame, which is encoded once.
+            task: (B,) int64, the number of each row's task; None where there is one.
+
+        Raises:
+            ConfigError: there are several tasks, and none is named.
         """
         clouds, states = point_cloud.flatten(0, 1), agent_pos.flatten(0, 1)  # (B * To, …)
         place, first = _places(frame, point_cloud)
@@ -119,16 +130,29 @@ class ObservationEncoder(nn.Module):
         shared = self.tokens or self.fusion.needs_tokens
         vector, tokens = self.cloud.with_tokens(clouds) if shared else (self.cloud(clouds), None)
         fused, tokens = self.fusion(vector, self.state(states), tokens)
-        condition = self.history(_each(fused, place))
+        condition = self.told(self.history(_each(fused, place)), task)
         if self.tokens:
             assert tokens is not None
             placed = _each(tokens, place) + self.token_place  # (B, To, K, D)
             condition = torch.cat([condition, placed.flatten(1)], dim=1)
         return Encoded(condition, vector, fused, place, first)
 
+    def told(self, vector: torch.Tensor, task: torch.Tensor | None = None) -> torch.Tensor:
+        """Puts the task's part behind the frames' vector (B, V), if there are several tasks."""
+        if self.task is None:
+            return vector
+        return torch.cat([vector, self.task(task, vector.shape[0])], dim=1)
+
 
 def build_observation_encoder(
-    options: Mapping[str, Any], *, point_dim: int, state_dim: int, n_obs_steps: int, tokens: bool
+    options: Mapping[str, Any],
+    *,
+    point_dim: int,
+    state_dim: int,
+    n_obs_steps: int,
+    tokens: bool,
+    tasks: int = 0,
+    task: Mapping[str, Any] | None = None,
 ) -> ObservationEncoder:
     """Builds it from the encoder's options as a preset has them.
 
@@ -139,6 +163,8 @@ def build_observation_encoder(
         state_dim: S.
         n_obs_steps: To.
         tokens: whether the network can use tokens.
+        tasks: number of tasks to tell apart; 0 for a policy that is told none.
+        task: options of what tells them apart, registered name under ``name``.
 
     Raises:
         ConfigError: a name or an option is unknown, or parts do not fit one another.
@@ -148,8 +174,16 @@ def build_observation_encoder(
     combined = {key: own.pop(key, None) for key in ("fusion", "history")}
     cloud = ENCODERS.build(**own, point_dim=point_dim)
     state = StateEncoder(state_options, state_dim=state_dim)
+    told = (
+        TASK_CONDITIONS.build(**dict(task or {"name": "embedding"}), tasks=tasks) if tasks else None
+    )
     return ObservationEncoder(
-        cloud, state, n_obs_steps=n_obs_steps, tokens=tokens and cloud.tokens > 0, **combined
+        cloud,
+        state,
+        n_obs_steps=n_obs_steps,
+        tokens=tokens and cloud.tokens > 0,
+        task=told,
+        **combined,
     )
 
 

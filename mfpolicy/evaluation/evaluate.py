@@ -50,6 +50,7 @@ def evaluate(
     compiled: Mapping[str, str] | None = None,
     videos: bool = True,
     name: str | None = None,
+    task: str | None = None,
     progress: Progress | None = None,
 ) -> EvalSummary:
     """Measures a run's success rate and latency over ``episodes`` seeds from ``seed`` on.
@@ -81,6 +82,7 @@ def evaluate(
             runs the policy as PyTorch does.
         videos: record a success and a failure, and draw the point cloud.
         name: folder name below ``run/eval``; by default made of task, seed and NFE.
+        task: which of several tasks, that of ``make_env``; None of a policy of one.
         progress: called for each episode: at once for those on disk, then as each finishes.
 
     Returns:
@@ -88,8 +90,9 @@ def evaluate(
 
     Raises:
         RunError: the run is incomplete or does not fit the environment, a seed is one that the
-            demonstrations were collected with, a worker died (the message names the seed), or
-            ``name`` holds another evaluation.
+            demonstrations were collected with, a worker died (the message names the seed),
+            ``name`` holds another evaluation, or there are several tasks and none is named.
+        TaskError: the policy was not trained for the task.
         ConfigError: an argument is out of range, or the objective cannot do so many steps.
     """
     run = Path(run)
@@ -98,7 +101,7 @@ def evaluate(
     execution = _as_recorded(execution)
     check_run(run)
     seeds = range(seed, seed + episodes)
-    check_unseen(run, seeds)
+    check_unseen(run, seeds, task)
     started = time.monotonic()
     workers = min(workers or _default_workers(device), episodes)
     service = functools.partial(
@@ -112,6 +115,7 @@ def evaluate(
         execution,
         latency_ms,
         compiled,
+        task,
     )
     with WorkerPool(service, workers, noun="seed") as pool:
         sha256 = weights_sha256(run)
@@ -139,7 +143,7 @@ def evaluate(
         **(circumstances if new_episodes else _recorded(run / "eval" / name, circumstances)),
     )
     summary.save()
-    illustrate(summary, results, make_env, videos=videos)
+    illustrate(summary, results, make_env, videos=videos, told=task)
     return summary
 
 

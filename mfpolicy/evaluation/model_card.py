@@ -73,7 +73,8 @@ def _index_entry(summary: EvalSummary) -> dict[str, Any]:
 
 
 def _introduction(run: Path, spec: PolicySpec) -> str:
-    task = f"for `{spec.task}`" if spec.task else "for a task its data does not name"
+    names = ", ".join(f"`{task}`" for task in spec.tasks)
+    task = f"for {names}" if names else "for a task its data does not name"
     points = f"{spec.points} points" if spec.points else "a point cloud"
     frame = "in the world frame in metres" if spec.recipe else "in the frame of its training data"
     return (
@@ -164,13 +165,15 @@ def _training(run: Path, config: dict[str, Any], spec: PolicySpec) -> str:
 def _usage(run: Path, spec: PolicySpec, summaries: Sequence[EvalSummary]) -> str:
     points = spec.points or "P"
     colors = ", then red, green, blue from 0 to 255" if spec.color else ""
+    several = f', "task": "{spec.tasks[0]}"' if spec.several else ""
     again = _evaluate_again(spec, summaries[-1]) if summaries else ""
     return (
         "## Use\n\n```python\nimport mfpolicy\n\n"
         f'policy = mfpolicy.load_policy("{run.as_posix()}")\n'
         f"# point_cloud (B, {spec.n_obs_steps}, {points}, {spec.point_dim}) in metres{colors}, "
         f"agent_pos (B, {spec.n_obs_steps}, {spec.state_dim})\n"
-        'actions = policy.predict({"point_cloud": point_cloud, "agent_pos": agent_pos})\n'
+        'actions = policy.predict({"point_cloud": point_cloud, "agent_pos": agent_pos'
+        f"{several}}})\n"
         f"# (B, {spec.n_action_steps}, {spec.action_dim})\n```\n\n"
         f"Evaluate again:\n\n```bash\n{f'mfpolicy eval {run.as_posix()} {again}'.strip()}\n```"
     )

@@ -25,12 +25,18 @@ CLOUD, CURVE = "point_cloud.png", "learning_curve.png"
 
 
 def illustrate(
-    summary: EvalSummary, results: Sequence[EpisodeResult], make_env: MakeEnv, *, videos: bool
+    summary: EvalSummary,
+    results: Sequence[EpisodeResult],
+    make_env: MakeEnv,
+    *,
+    videos: bool,
+    told: str | None = None,
 ) -> None:
     """Makes everything that can be looked at: learning curve, videos, cloud, model card.
 
     The model card comes even if a replay fails, because the results stand without a video. Where
-    nothing renders pictures, a warning says so in place of the videos.
+    nothing renders pictures, a warning says so in place of the videos. ``told`` is the task that a
+    policy of several was told.
 
     Raises:
         RunError: a replay did not take the course that was recorded.
@@ -39,7 +45,7 @@ def illustrate(
     learning_curve(run, summary.folder / CURVE)
     try:
         if videos:
-            record_videos(summary, results, make_env)
+            record_videos(summary, results, make_env, told=told)
     except BackendError as error:
         warnings.warn(f"the results are complete, but without videos: {error}", stacklevel=3)
     finally:
@@ -55,7 +61,11 @@ def learning_curve(run: Path, path: Path) -> bool:
 
 
 def record_videos(
-    summary: EvalSummary, results: Sequence[EpisodeResult], make_env: MakeEnv
+    summary: EvalSummary,
+    results: Sequence[EpisodeResult],
+    make_env: MakeEnv,
+    *,
+    told: str | None = None,
 ) -> list[Path]:
     """Replays one success and one failure on camera, and draws the point cloud at their start.
 
@@ -88,6 +98,7 @@ def record_videos(
             summary.execution,
             summary.latency_ms_injected,
             summary.compiled,
+            told,
         )
         with WorkerPool(service, 1, noun="the replay of seed") as pool:
             for _ in pool.run(replays):

@@ -9,7 +9,7 @@ from typing import Any
 
 from mfpolicy.errors import RunError
 from mfpolicy.policy.files import WEIGHTS, read_spec
-from mfpolicy.types import DATA_FILE, RAYCAST
+from mfpolicy.types import DATA_FILE, DATASETS, RAYCAST
 
 CONFIG, METRICS, STATE = "config.yaml", "metrics.jsonl", "training_state"
 
@@ -37,15 +37,31 @@ def check_run(run: Path) -> None:
             raise RunError(f"a run folder must hold {name}", received=str(run), remedy=remedy)
 
 
-def check_unseen(run: Path, seeds: range) -> None:
+def check_unseen(run: Path, seeds: range, task: str | None = None) -> None:
     """Refuses seeds that the run's demonstrations began from.
 
     An episode from such a seed starts as a demonstration did, which would count memory as success.
 
+    Args:
+        run: the run folder.
+        seeds: of the evaluation.
+        task: which of several tasks is evaluated: its demonstrations alone count.
+
     Raises:
-        RunError: evaluation and demonstrations share seeds.
+        RunError: evaluation and demonstrations share seeds, or there are several tasks and none
+            is named.
+        TaskError: a policy of several tasks was not trained for this one.
     """
-    demonstrated = read_spec(run).demonstration_seeds or ()
+    spec = read_spec(run)
+    if spec.several and task is None:
+        raise RunError(
+            "the evaluation of a policy of several tasks must say which",
+            received=str(run),
+            remedy=f"add task={spec.tasks[0]}, or another of {', '.join(spec.tasks)}",
+        )
+    if spec.several and task is not None:
+        spec = spec.for_task(task)
+    demonstrated = spec.demonstration_seeds or ()
     shared = sorted(set(seeds).intersection(demonstrated))
     if shared:
         raise RunError(
@@ -55,7 +71,7 @@ def check_unseen(run: Path, seeds: range) -> None:
         )
 
 
-def check_renderer(run: Path, renderer: str | None) -> None:
+def check_renderer(run: Path, renderer: str | None, task: str | None = None) -> None:
     """Refuses to show a policy that sees colors those of another kind of renderer.
 
     Rays know neither light nor texture, so their colors are not those of OpenGL.
@@ -63,6 +79,7 @@ def check_renderer(run: Path, renderer: str | None) -> None:
     Args:
         run: of a policy that sees colors; where it does not say its renderer, all is let through.
         renderer: of the environment, None where it does not say.
+        task: which of several tasks it shows.
 
     Raises:
         RunError: one of both casts rays, the other does not.
@@ -71,6 +88,8 @@ def check_renderer(run: Path, renderer: str | None) -> None:
 
     path = run / DATA_FILE
     described = yaml.safe_load(path.read_text()) if path.is_file() else None
+    if isinstance(described, dict) and task in described.get(DATASETS, {}):
+        described = described[DATASETS][task]
     trained = described.get("renderer") if isinstance(described, dict) else None
     if None in (trained, renderer) or (trained == RAYCAST) == (renderer == RAYCAST):
         return

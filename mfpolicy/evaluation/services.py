@@ -40,10 +40,11 @@ class EpisodeService:
             executes each whole.
         latency_ms: from an observation to the chunk decided on it, rounded up to control steps.
         compiled: backend and precision of a compiled policy; None runs the policy itself.
+        task: which of several tasks to do, that of the environment; None of a policy of one.
 
     Raises:
-        RunError: the policy does not fit the environment, or sees colors, and those of the
-            environment are of another kind than it was trained with.
+        RunError: the policy does not fit the environment, is told another task than it shows, or
+            sees colors, and those of the environment are of another kind than it was trained with.
         ConfigError: the policy's objective cannot do so many steps, or no such guidance, or the
             execution does not exist or does not fit the policy.
     """
@@ -59,8 +60,9 @@ class EpisodeService:
         execution: Mapping[str, Any] | None = None,
         latency_ms: float = 0.0,
         compiled: Mapping[str, str] | None = None,
+        task: str | None = None,
     ) -> None:
-        self.policy = load_policy(run, device)
+        self.policy = load_policy(run, device, task=task)
         self.executor = chunking.build(**(execution or PLAIN_EXECUTION))
         check_executor(self.policy, self.executor)
         self.noise_scale, self.guidance_scale = noise_scale, guidance_scale
@@ -73,17 +75,20 @@ class EpisodeService:
         self.env: Any = make_env()
         try:
             check_fit(self.policy.spec, self.env)
+            if task is not None:
+                _check_shown(self.env.spec_task.name, task)
             if self.policy.spec.color:
-                check_renderer(run, getattr(self.env, "renderer", None))
+                renderer = getattr(self.env, "renderer", None)
+                check_renderer(run, renderer, self.env.spec_task.name)
             warm_up(self.env, self.decider, self.steps, guidance_scale)
         except BaseException:
             self.env.close()
             raise
-        task = self.env.spec_task
-        self.delay_steps = delay_steps(latency_ms, task.control_rate_hz)
+        shown = self.env.spec_task
+        self.delay_steps = delay_steps(latency_ms, shown.control_rate_hz)
         self.facts = {
-            "task": task.name,
-            "horizon": task.horizon,
+            "task": shown.name,
+            "horizon": shown.horizon,
             "device": str(self.policy.device),
             "nfe": self.steps,
             "recipe": self.env.recipe.to_dict() if self.env.recipe else None,
@@ -211,6 +216,15 @@ def check_fit(spec: Any, env: Any) -> None:
             "the environment must give as many points as the policy takes",
             received=f"policy {spec.points}, environment {cloud[0]}",
             remedy=f"make the environment with points={spec.points}",
+        )
+
+
+def _check_shown(shown: str, told: str) -> None:
+    if shown != told:
+        raise RunError(
+            "a policy that is told its task must be shown it",
+            received=f"told {told}, shown {shown}",
+            remedy=f"make the environment of {told}",
         )
 
 

@@ -50,16 +50,20 @@ def read_spec(run: str | os.PathLike[str]) -> PolicySpec:
     return read_policy(run)[0]
 
 
-def load_policy(run: str | os.PathLike[str], device: str | torch.device = "cpu") -> Policy:
+def load_policy(
+    run: str | os.PathLike[str], device: str | torch.device = "cpu", *, task: str | None = None
+) -> Policy:
     """Loads a trained policy from its run folder, or from a ``.safetensors`` file.
 
     Args:
         run: run folder, or the file itself.
         device: where the policy goes, for example ``cpu`` or ``cuda``.
+        task: which of its tasks it is to do, see :meth:`Policy.for_task`; None leaves it open.
 
     Raises:
         RunError: the file is missing, damaged, or not a policy of this package.
         BackendError: this machine has no such device.
+        TaskError: the policy was not trained for the task.
 
     Example:
         >>> policy = load_policy("runs/drawer-open")        # doctest: +SKIP
@@ -78,7 +82,8 @@ def load_policy(run: str | os.PathLike[str], device: str | torch.device = "cpu")
             remedy="the file was changed or written by another version; train again",
         )
     policy.load_state_dict(tensors)
-    return policy.to(device).eval()
+    policy = policy.to(device).eval()
+    return policy if task is None else policy.for_task(task)
 
 
 def check_device(device: str | torch.device) -> torch.device:

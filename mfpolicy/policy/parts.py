@@ -23,6 +23,8 @@ def build_encoder(spec: PolicySpec) -> ObservationEncoder:
         state_dim=spec.state_dim,
         n_obs_steps=spec.n_obs_steps,
         tokens=NETWORKS.get(spec.part("network")["name"]).takes_tokens,
+        tasks=len(spec.multitask.get("tasks", ())),
+        task=spec.multitask.get("condition"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import threading
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from mfpolicy.policy.observation import checked_field, frame_gap
 from mfpolicy.policy.parts import build_encoder, build_heads, build_network
 from mfpolicy.policy.selection import candidates, starting_noise
 from mfpolicy.policy.spec import PolicySpec
+from mfpolicy.policy.tasks import task_numbers
 from mfpolicy.types import Batch, Observation
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class Policy(nn.Module):
             ConfigError: the objective learns from a teacher, and :meth:`learn_from` gave none.
         """
         seen = self._normalised(batch)
-        encoded = self.encoder.encode(seen.point_cloud, seen.agent_pos, seen.frame)
+        encoded = self.encoder.encode(seen.point_cloud, seen.agent_pos, seen.frame, seen.task)
         velocity = self._under(encoded.condition, batch)
         if self.objective.needs_teacher and self._teacher:
             with torch.no_grad():
@@ -113,7 +115,31 @@ class Policy(nn.Module):
     def velocity(self, batch: Batch) -> ConditionalVelocity:
         """Returns the network under the observations of a batch in environment units."""
         seen = self._normalised(batch)
-        return self._under(self.encoder(seen.point_cloud, seen.agent_pos, seen.frame), batch)
+        encoded = self.encoder(seen.point_cloud, seen.agent_pos, seen.frame, seen.task)
+        return self._under(encoded, batch)
+
+    def for_task(self, task: str) -> Policy:
+        """Returns the policy that does this one of its tasks and need not be told so.
+
+        It decides as this one does when it is told the task, and is an ordinary policy of one task:
+        saved, compiled, exported and served as any. Its weights are copies.
+
+        Args:
+            task: ``suite/name``, one of ``policy.spec.tasks``.
+
+        Raises:
+            TaskError: the policy was not trained for it; the message gives the nearest.
+
+        Example:
+            >>> policy.for_task("metaworld/drawer-open").compile()      # doctest: +SKIP
+        """
+        single = copy.copy(self)
+        single._teacher = single._average = ()  # seen in training alone
+        single = copy.deepcopy(single)
+        single.spec = self.spec.for_task(task)
+        if self.encoder.task is not None:
+            single.encoder.task = self.encoder.task.only(self.spec.tasks.index(task))
+        return single
 
     def _normalised(self, batch: Batch) -> Batch:
         return dataclasses.replace(
@@ -171,7 +197,8 @@ class Policy(nn.Module):
             Actions (B, Ta, A) in the environment's units, on the policy's device.
 
         Raises:
-            ObservationError: a key is missing, a shape does not fit, or a value is not finite.
+            ObservationError: a key is missing, a shape does not fit, a value is not finite, or the
+                policy has several tasks and is told none, or another.
             ConfigError: the objective cannot sample so, options do not go together, or the
                 reward is not finite or of another shape.
 
@@ -234,12 +261,15 @@ class Policy(nn.Module):
         cloud = checked_field(observation, "point_cloud", sizes, self.device)
         sizes = (len(cloud), spec.n_obs_steps, spec.state_dim)
         state = checked_field(observation, "agent_pos", sizes, self.device)
-        return Observation(self.normalizer.point_cloud(cloud), self.normalizer.agent_pos(state))
+        task = task_numbers(observation, spec, len(cloud), self.device)
+        return Observation(
+            self.normalizer.point_cloud(cloud), self.normalizer.agent_pos(state), task
+        )
 
     @torch.no_grad()
     def encode(self, prepared: Observation) -> torch.Tensor:
         """Turns what :meth:`prepare` returned into the condition (B, C)."""
-        return self.encoder(prepared.point_cloud, prepared.agent_pos)
+        return self.encoder(prepared.point_cloud, prepared.agent_pos, task=prepared.task)
 
     @torch.no_grad()
     def decode(

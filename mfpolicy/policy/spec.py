@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mfpolicy.errors import ConfigError
+from mfpolicy.errors import ConfigError, TaskError, did_you_mean
 from mfpolicy.types import XYZRGB
 
 
@@ -28,6 +28,8 @@ class PolicySpec:
         demonstration_seeds: seeds of the episodes it was trained on; an evaluation keeps clear of
             them.
         auxiliary: options of the auxiliary losses that it was trained with, by registered name.
+        multitask: of a policy that is told its task, ``condition``, options of what tells it, and
+            ``tasks``, by name what holds for each alone (``demonstration_seeds``); else empty.
 
     Raises:
         ConfigError: the executed actions do not fit the chunk.
@@ -49,6 +51,7 @@ class PolicySpec:
     recipe: Mapping[str, Any] | None = None
     demonstration_seeds: Sequence[int] | None = None
     auxiliary: Mapping[str, Any] = field(default_factory=dict)
+    multitask: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         longest = self.horizon - self.n_obs_steps + 1
@@ -77,4 +80,58 @@ class PolicySpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the spec as plain JSON-able values."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        if not self.multitask:  # files of policies of one task stay as they are
+            del values["multitask"]
+        return values
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that it was trained for, in the order of their numbers; none if unknown."""
+        if self.multitask:
+            return tuple(self.multitask["tasks"])
+        return () if self.task is None else (self.task,)
+
+    @property
+    def several(self) -> bool:
+        """Whether it must be told which task to do."""
+        return len(self.tasks) > 1
+
+    def with_seeds_of(self, other: PolicySpec) -> PolicySpec:
+        """Returns the spec with what another of the same tasks was trained on beside its own."""
+        if not self.multitask:
+            seeds = _union(self.demonstration_seeds, other.demonstration_seeds)
+            return dataclasses.replace(self, demonstration_seeds=seeds)
+        own, theirs = self.multitask["tasks"], other.multitask["tasks"]
+        seeds_of = {
+            task: _union(said["demonstration_seeds"], theirs[task]["demonstration_seeds"])
+            for task, said in own.items()
+        }
+        tasks = {task: {**own[task], "demonstration_seeds": s} for task, s in seeds_of.items()}
+        return dataclasses.replace(self, multitask={**self.multitask, "tasks": tasks})
+
+    def for_task(self, task: str) -> PolicySpec:
+        """Returns the spec of the policy that does this one of the tasks.
+
+        Raises:
+            TaskError: it is none of them; the message gives the nearest.
+        """
+        if task not in self.tasks:
+            raise TaskError(
+                "task must be one that the policy was trained for",
+                received=task,
+                remedy=did_you_mean(task, self.tasks) if self.tasks else "its data names none",
+            )
+        if not self.multitask:
+            return self
+        own = self.multitask["tasks"][task]
+        return dataclasses.replace(
+            self,
+            task=task,
+            demonstration_seeds=own["demonstration_seeds"],
+            multitask={**self.multitask, "tasks": {task: own}},
+        )
+
+
+def _union(one: Sequence[int] | None, other: Sequence[int] | None) -> list[int] | None:
+    return None if one is None or other is None else sorted({*one, *other})

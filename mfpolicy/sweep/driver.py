@@ -13,15 +13,14 @@ from pathlib import Path
 
 from mfpolicy.config import Cell, Sweep
 from mfpolicy.config.launching import TOGETHER, check_installed
-from mfpolicy.data import open_dataset
 from mfpolicy.errors import RunError
 from mfpolicy.sweep.batches import Batches
 from mfpolicy.sweep.cell import CellWork, Evaluate
 from mfpolicy.sweep.record import ENDED, POLL_S, CellFiles, CellRecord, lock_or_none
 from mfpolicy.sweep.share import share_of
-from mfpolicy.training.data_description import describe_data
 from mfpolicy.training.distributed import World
 from mfpolicy.training.run_folder import claim_run_folder
+from mfpolicy.training.several import describe_datasets, open_datasets
 from mfpolicy.training.train import settled
 
 Progress = Callable[[CellRecord, int, int], None]
@@ -95,7 +94,8 @@ def run_sweep(
 
 
 def _absolute(cell: Cell, out: Path) -> Cell:
-    data = str(Path(cell.config.data).resolve())
+    paths = tuple(str(Path(data).resolve()) for data in cell.config.data_of.values())
+    data = paths[0] if isinstance(cell.config.data, str) else paths
     config = dataclasses.replace(cell.config, data=data, out=str(out / cell.name))
     return dataclasses.replace(cell, config=config)
 
@@ -116,7 +116,7 @@ def _check_folders(out: Path, cells: Sequence[Cell], *, resume: bool | str) -> l
     for cell in cells:
         run = Path(cell.config.out)
         if run.exists() and (not run.is_dir() or any(run.iterdir())):
-            data = describe_data(open_dataset(cell.config.data))
+            data = describe_datasets(open_datasets(cell.config), cell.config)
             if claim_run_folder(settled(cell.config, World()), data).changed:
                 changed.append(cell.name)
     return changed

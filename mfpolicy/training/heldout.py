@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from mfpolicy.config.schema import TrainConfig, ValidationConfig
-from mfpolicy.data import Dataset, WindowDataset
+from mfpolicy.data import Dataset
+from mfpolicy.data.joint import Windows
 from mfpolicy.errors import ConfigError
 from mfpolicy.policy import Policy
 from mfpolicy.types import Observation
@@ -51,7 +52,7 @@ class Heldout:
     """
 
     def __init__(
-        self, policy: Policy, windows: WindowDataset, options: ValidationConfig, *, seed: int
+        self, policy: Policy, windows: Windows, options: ValidationConfig, *, seed: int
     ) -> None:
         self._policy = copy.deepcopy(policy).eval()
         self._windows, self._options, self._seed = windows, options, seed
@@ -79,7 +80,7 @@ class Heldout:
         total = torch.zeros((), dtype=torch.float64, device=policy.device)
         for rows in torch.arange(len(self._windows)).split(_ROWS):
             batch = self._windows.batch(rows)
-            observation = Observation(batch.point_cloud, batch.agent_pos)
+            observation = Observation(batch.point_cloud, batch.agent_pos, batch.task)
             actions = policy.predict(observation, generator=generator)
             scaled = policy.normalizer.action(actions)
             wanted = policy.normalizer.action(batch.action[:, executed])

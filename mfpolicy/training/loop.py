@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from mfpolicy.config.schema import TrainConfig
-from mfpolicy.data import WindowDataset
+from mfpolicy.data.joint import Windows
 from mfpolicy.policy import Policy, save_policy
 from mfpolicy.policy.tensor_file import discard_unfinished, flush_to_disk
 from mfpolicy.training.checkpoint import (
@@ -57,10 +57,10 @@ class Trainer:
     def __init__(
         self,
         policy: Policy,
-        windows: WindowDataset,
+        windows: Windows,
         config: TrainConfig,
         *,
-        heldout: WindowDataset | None = None,
+        heldout: Windows | None = None,
         world: World | None = None,
     ) -> None:
         self.policy = policy

@@ -36,13 +36,31 @@ class BatchSampler:
                 received=batch_size,
                 remedy=f"set training.batch_size={count} or collect more episodes",
             )
-        self.count, self.batch_size, self.seed = count, batch_size, seed
-        self._epochs: dict[int, torch.Tensor] = {}
+        self.count, self.batch_size = count, batch_size
+        self._run = Shuffled(count, seed=seed)
 
     def rows(self, step: int) -> torch.Tensor:
         """Rows (B,) int64 of the batch of this step."""
         first = step * self.batch_size
-        positions = torch.arange(first, first + self.batch_size)
+        return self._run.at(torch.arange(first, first + self.batch_size))
+
+
+class Shuffled:
+    """An endless run of shuffled epochs of ``count`` windows, read at any place.
+
+    Args:
+        count: number of windows.
+        seed: the run's seed.
+        of: tells apart several of a run; None of a run that has one.
+    """
+
+    def __init__(self, count: int, *, seed: int, of: int | None = None) -> None:
+        self.count = count
+        self._entropy = lambda epoch: [seed, _SHUFFLE, epoch, *([] if of is None else [of])]
+        self._epochs: dict[int, torch.Tensor] = {}
+
+    def at(self, positions: torch.Tensor) -> torch.Tensor:
+        """Windows (n,) int64 at these places (n,) of the run."""
         epochs = positions // self.count
         rows = torch.empty_like(positions)
         for epoch in epochs.unique().tolist():
@@ -53,7 +71,7 @@ class BatchSampler:
     def _epoch(self, epoch: int) -> torch.Tensor:
         if epoch not in self._epochs:
             self._epochs = {e: order for e, order in self._epochs.items() if e >= epoch - 1}
-            random = np.random.default_rng([self.seed, _SHUFFLE, epoch])
+            random = np.random.default_rng(self._entropy(epoch))
             self._epochs[epoch] = torch.from_numpy(random.permutation(self.count))
         return self._epochs[epoch]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data.durable import PARTIAL_SUFFIX, write_durably
 from mfpolicy.errors import RunError
 from mfpolicy.training.checkpoint import newest_state
-from mfpolicy.types import DATA_FILE
+from mfpolicy.types import DATA_FILE, DATASETS
 
 if TYPE_CHECKING:
     import torch
@@ -41,11 +41,13 @@ class Claim:
         changed: each difference to the run in the folder that ``resume=force`` accepts.
         seeds: of all demonstrations the run has seen, those before a forced change included;
             None where they are unknown.
+        seeds_of: of several tasks, by task its ``demonstration_seeds``, likewise; else empty.
     """
 
     run: Path
     changed: tuple[str, ...]
     seeds: list[int] | None
+    seeds_of: Mapping[str, Mapping[str, list[int] | None]]
     _described: Mapping[str, Mapping[str, Any]]
 
     def take(self) -> Path:
@@ -109,7 +111,7 @@ def claim_run_folder(config: TrainConfig, data: Mapping[str, Any]) -> Claim:
     asked = {CONFIG: to_mapping(config), DATA_FILE: dict(data)}
     if not (run / CONFIG).is_file():
         _require_empty(run)
-        return Claim(run, (), _seeds(data), asked)
+        return Claim(run, (), _seeds(data), _seeds_of(data), asked)
     if not config.resume:
         raise RunError(
             "the run folder must be new",
@@ -127,8 +129,9 @@ def claim_run_folder(config: TrainConfig, data: Mapping[str, Any]) -> Claim:
             remedy="give the saved values, choose another out=, or accept the change with "
             "resume=force",
         )
-    asked[DATA_FILE][_EARLIER] = _seeds(saved[DATA_FILE])
-    return Claim(run, tuple(changed), _seeds(asked[DATA_FILE]), asked)
+    described = _with_earlier(asked[DATA_FILE], saved[DATA_FILE])
+    asked[DATA_FILE] = described
+    return Claim(run, tuple(changed), _seeds(described), _seeds_of(described), asked)
 
 
 def holds(run: Path, spec: PolicySpec, weights: Mapping[str, torch.Tensor]) -> bool:
@@ -162,7 +165,9 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
     for key in {**new, **old}:
         if key not in old and not new[key]:
             continue  # an option of a later version, off: what the run did without it
-        if key.split(".")[0] not in (*_FREE, _EARLIER) and old.get(key) != new.get(key):
+        if key.split(".")[0] in _FREE or key.rpartition(".")[2] == _EARLIER:
+            continue
+        if old.get(key) != new.get(key):
             yield f"{key}: {_short(old.get(key))} -> {_short(new.get(key))}"
 
 
@@ -172,8 +177,28 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:half]}…{text[-half:]}"
 
 
+def _with_earlier(data: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of the data with the seeds that the run saw before, each by its task."""
+    if DATASETS not in data:
+        return {**data, _EARLIER: _seeds(saved)}
+    before = saved.get(DATASETS, {})
+    joined = {t: _with_earlier(own, before.get(t, {})) for t, own in data[DATASETS].items()}
+    return {**data, DATASETS: joined}
+
+
+def _seeds_of(data: Mapping[str, Any]) -> dict[str, dict[str, list[int] | None]]:
+    return {t: {"demonstration_seeds": _seeds(own)} for t, own in data.get(DATASETS, {}).items()}
+
+
 def _seeds(data: Mapping[str, Any]) -> list[int] | None:
+    if DATASETS in data:
+        return _union([_seeds(own) for own in data[DATASETS].values()])
     known = [data[key] for key in ("seeds", _EARLIER) if data.get(key) is not None]
+    return _union(known)
+
+
+def _union(seeds: Iterable[list[int] | None]) -> list[int] | None:
+    known = [own for own in seeds if own is not None]
     return sorted(set().union(*known)) if known else None
 
 

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from mfpolicy.data import Dataset, WindowDataset
+from mfpolicy.data.dataset import MEMORY_BUDGET_BYTES
 
 
 class SharedWindows:
@@ -38,6 +39,7 @@ class SharedWindows:
         color: bool = False,
         device: str | torch.device = "cpu",
         episodes: Sequence[int] | None = None,
+        memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
     ) -> WindowDataset:
         """Returns windows; arguments and errors are those of :class:`WindowDataset`."""
         sizes = {"n_obs_steps": n_obs_steps, "horizon": horizon, "n_action_steps": n_action_steps}
@@ -48,6 +50,7 @@ class SharedWindows:
             color,
             torch.device(device),
             None if episodes is None else tuple(episodes),
+            memory_budget_bytes,
         )
         with self._lock:
             loaded = next((w for w, known in self._steps_of.items() if known == steps), None)
@@ -55,7 +58,13 @@ class SharedWindows:
                 windows = loaded.rewindowed(**sizes)
             else:
                 windows = WindowDataset(
-                    dataset, **sizes, points=points, color=color, device=device, episodes=episodes
+                    dataset,
+                    **sizes,
+                    points=points,
+                    color=color,
+                    device=device,
+                    episodes=episodes,
+                    memory_budget_bytes=memory_budget_bytes,
                 )
                 if windows.device.type == "cuda":  # the others read them on streams of their own
                     torch.cuda.synchronize(windows.device)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from mfpolicy import objectives
 from mfpolicy.config.schema import TrainConfig
-from mfpolicy.data import WindowDataset
 from mfpolicy.data.durable import write_durably
+from mfpolicy.data.joint import Windows
 from mfpolicy.errors import ConfigError, RunError
 from mfpolicy.objectives.base import Objective
 from mfpolicy.objectives.interpolant import Interpolant
@@ -25,8 +25,8 @@ from mfpolicy.objectives.teacher import TeacherOptions
 from mfpolicy.policy import Policy, PolicySpec, load_policy, read_spec
 from mfpolicy.policy.files import WEIGHTS
 from mfpolicy.training.distributed import World
-from mfpolicy.training.randomness import BatchSampler
 from mfpolicy.training.run_folder import Claim
+from mfpolicy.training.sampling import sampler_of
 
 if TYPE_CHECKING:
     from mfpolicy.training.train import TrainSummary
@@ -42,7 +42,7 @@ _ALIKE = (
 
 def prepare_teacher(
     policy: Policy,
-    windows: WindowDataset,
+    windows: Windows,
     config: TrainConfig,
     claim: Claim,
     train: Callable[[TrainConfig], TrainSummary],
@@ -73,8 +73,7 @@ def prepare_teacher(
     options = policy.objective.teacher
     if options is None:
         return None
-    batch_size = config.training.batch_size
-    BatchSampler(len(windows), batch_size=batch_size, seed=config.seed)  # refuses too little data
+    sampler_of(windows, config)  # refuses too little data
     if options.run is not None:
         _check(read_spec(options.run), policy, options)
         run = Path(options.run)
@@ -114,14 +113,19 @@ def _teach(policy: Policy, teacher: Policy, *, start: bool) -> None:
     own, theirs = policy.state_dict(), teacher.state_dict()
     taken = [name for name in own if name in theirs and (start or name.startswith("normalizer."))]
     policy.load_state_dict({**own, **{name: theirs[name] for name in taken}})
-    seeds = (policy.spec.demonstration_seeds, teacher.spec.demonstration_seeds)
-    union = None if None in seeds else sorted({*(seeds[0] or ()), *(seeds[1] or ())})
-    policy.spec = dataclasses.replace(policy.spec, demonstration_seeds=union)
+    policy.spec = policy.spec.with_seeds_of(teacher.spec)
     policy.learn_from(teacher)
 
 
 def _check(teacher: PolicySpec, policy: Policy, options: TeacherOptions) -> None:
     theirs, own = _plain(teacher), _plain(policy.spec)
+    several = teacher.multitask or policy.spec.multitask
+    if several and teacher.tasks != policy.spec.tasks:
+        raise RunError(
+            "a teacher must be trained for the tasks of its student, in their order",
+            received=f"teacher {list(teacher.tasks)}, student {list(policy.spec.tasks)}",
+            remedy="give another objective.teacher.run, or leave it out to train one",
+        )
     differing = {key: (theirs[key], own[key]) for key in _ALIKE if theirs[key] != own[key]}
     if differing:
         raise RunError(

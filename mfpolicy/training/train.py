@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,12 @@ import torch
 
 from mfpolicy.config.convert import to_mapping
 from mfpolicy.config.schema import TrainConfig
-from mfpolicy.data import Dataset, Normalizer, WindowDataset, open_dataset
-from mfpolicy.errors import DataError
+from mfpolicy.data import Dataset, Normalizer, WindowDataset
+from mfpolicy.data.joint import Windows
 from mfpolicy.policy import Policy
 from mfpolicy.policy.files import check_device
 from mfpolicy.policy.policy import DRAWING_WEIGHTS
 from mfpolicy.presets import policy_spec
-from mfpolicy.training.data_description import describe_data
 from mfpolicy.training.distributed import (
     World,
     device_of,
@@ -28,10 +27,10 @@ from mfpolicy.training.distributed import (
     process_group,
     world_of_environment,
 )
-from mfpolicy.training.heldout import split_episodes
 from mfpolicy.training.logging import Sink, sinks
 from mfpolicy.training.loop import Trainer
-from mfpolicy.training.run_folder import claim_run_folder
+from mfpolicy.training.run_folder import Claim, claim_run_folder
+from mfpolicy.training.several import describe_datasets, load_windows, open_datasets
 from mfpolicy.training.teacher import prepare_teacher
 
 
@@ -69,7 +68,8 @@ def train(
     (averaged weights, with normaliser and spec inside), ``metrics.jsonl`` and
     ``training_state/``. The same configuration, data and machine give the same weights, also when
     the run was interrupted and resumed (except under a budget in time, which depends on the
-    clock). Started by ``torchrun``, its processes train one policy together and the first of them
+    clock). Of several tasks, each with a dataset of its own, it is one policy that is told its
+    task. Started by ``torchrun``, its processes train one policy together and the first of them
     writes.
 
     Args:
@@ -77,7 +77,7 @@ def train(
         load: makes the windows, called as :class:`WindowDataset` is; runs may share their data.
 
     Raises:
-        DataError: the dataset is damaged, or does not fit the task or the policy.
+        DataError: a dataset is damaged, or does not fit its task, the policy or the others.
         RunError: the run folder is in use for another run or cannot be written, a resume does not
             fit it, or training diverged.
         ConfigError: a value has no meaning for this data.
@@ -86,14 +86,11 @@ def train(
     started = time.perf_counter()
     world = world_of_environment()
     device = check_device(device_of(world, config.device))
-    dataset = open_dataset(config.data)
-    _check_task(dataset, config)
-    trained, held = split_episodes(dataset, config)
-    windows = _windows(load, dataset, config, device, trained)
-    heldout = _windows(load, dataset, config, device, held) if held else None
+    datasets = open_datasets(config)
+    windows, heldout = load_windows(load, datasets, config, device)
     config = settled(config, world)
-    claim = claim_run_folder(config, describe_data(dataset, color=config.policy.color))
-    policy = _build(config, dataset, windows, seeds=claim.seeds).to(device)
+    claim = claim_run_folder(config, describe_datasets(datasets, config))
+    policy = _build(config, datasets, windows, claim).to(device)
     teach = functools.partial(train, load=load)
     with process_group(world, device):
         if stopped := prepare_teacher(policy, windows, config, claim, teach, world):
@@ -119,30 +116,11 @@ def train(
     )
 
 
-def _windows(
-    load: Callable[..., WindowDataset],
-    dataset: Dataset,
-    config: TrainConfig,
-    device: torch.device,
-    episodes: list[int],
-) -> WindowDataset:
-    return load(
-        dataset,
-        n_obs_steps=config.policy.n_obs_steps,
-        horizon=config.policy.horizon,
-        n_action_steps=config.policy.n_action_steps,
-        points=config.policy.points,
-        color=config.policy.color,
-        device=device,
-        episodes=episodes,
-    )
-
-
 def settled(config: TrainConfig, world: World) -> TrainConfig:
     """Returns the configuration as a run keeps it.
 
     The number of processes decides the pieces of a batch; augmentations and auxiliary losses that
-    are off are left out.
+    are off are left out, and what is of several tasks where there is one.
     """
     options = config.training
     pieces = micro_batches_of(
@@ -153,6 +131,7 @@ def settled(config: TrainConfig, world: World) -> TrainConfig:
         training=dataclasses.replace(options, micro_batches=pieces),
         augment={name: own for name, own in config.augment.items() if own["enabled"]},
         auxiliary={name: own for name, own in config.auxiliary.items() if own["enabled"]},
+        multitask=config.multitask if len(config.tasks) > 1 else None,
     )
 
 
@@ -170,34 +149,27 @@ def _opened_sinks(
     )
 
 
-def _check_task(dataset: Dataset, config: TrainConfig) -> None:
-    stored = dataset.spec.task
-    if stored is not None and stored != config.task:
-        raise DataError(
-            f"the dataset must show the task that is trained, {config.task!r}",
-            received=stored,
-            remedy=f"set task={stored} or give the data of {config.task}",
-        )
-
-
 def _build(
-    config: TrainConfig, dataset: Dataset, windows: WindowDataset, *, seeds: list[int] | None
+    config: TrainConfig, datasets: Mapping[str, Dataset], windows: Windows, claim: Claim
 ) -> Policy:
+    dataset = next(iter(datasets.values()))  # they agree in what is read here
     recipe = dataset.spec.recipe
     if recipe is not None:
         recipe = dataclasses.replace(recipe, points=windows.points)
     sizes = {name: getattr(windows, name) for name in ("point_dim", "state_dim", "action_dim")}
+    several = config.multitask
     spec = dataclasses.replace(
         policy_spec(config, **sizes),
         points=windows.points,
-        task=config.task,
+        task=None if several else config.tasks[0],
         control_rate_hz=dataset.spec.control_rate_hz,
         recipe=recipe.to_dict() if recipe is not None else None,
-        demonstration_seeds=seeds,
+        demonstration_seeds=claim.seeds,
         auxiliary={
             name: {key: value for key, value in own.items() if key != "enabled"}
             for name, own in config.auxiliary.items()
         },
+        multitask={"condition": several.condition, "tasks": claim.seeds_of} if several else {},
     )
     with DRAWING_WEIGHTS, torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from mfpolicy.config.schema import TrainConfig
-from mfpolicy.data import WindowDataset
+from mfpolicy.data.joint import Windows
 from mfpolicy.policy import Policy
 from mfpolicy.training.augmentation import augmenter_of
 from mfpolicy.training.compilation import compile_network
 from mfpolicy.training.distributed import World, micro_batches_of
-from mfpolicy.training.randomness import BatchSampler, augmentation_generator, noise_generator
+from mfpolicy.training.randomness import augmentation_generator, noise_generator
+from mfpolicy.training.sampling import sampler_of
 from mfpolicy.training.schedule import learning_rate_factor
 from mfpolicy.types import Batch
 
@@ -40,15 +41,13 @@ class Update:
         BackendError: this machine cannot compile.
     """
 
-    def __init__(
-        self, policy: Policy, windows: WindowDataset, config: TrainConfig, world: World
-    ) -> None:
+    def __init__(self, policy: Policy, windows: Windows, config: TrainConfig, world: World) -> None:
         options = config.training
         self.policy, self.windows, self.config, self.world = policy, windows, config, world
         self.pieces = micro_batches_of(
             world, batch_size=options.batch_size, micro_batches=options.micro_batches
         )
-        self.sampler = BatchSampler(len(windows), batch_size=options.batch_size, seed=config.seed)
+        self.sampler = sampler_of(windows, config)
         self.augmenter = augmenter_of(config, policy)
         self.optimizer = torch.optim.AdamW(
             policy.parameters(),
@@ -90,7 +89,8 @@ class Update:
             count = part["frame"].numel()
             part["frame"] = part["frame"] + numbered
             numbered += count
-        return Batch(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+        known = [name for name, value in parts[0].items() if value is not None]
+        return Batch(**{name: torch.cat([part[name] for part in parts]) for name in known})
 
     def _piece(self, step: int, piece: int, rows: torch.Tensor) -> Batch:
         """The windows ``rows``, augmented."""

@@ -138,3 +138,13 @@ def test_cfg_prints_the_cells_and_does_nothing(capsys, tmp_path, monkeypatch):
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["cells"]["seed1"] == {"seed": "1", "data": "reach.zarr"}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_of_several_tasks_is_one_cell_with_a_dataset_of_each():
+    tasks = "task=[metaworld/reach,metaworld/push],[metaworld/hammer,metaworld/door-open]"
+    cells = _cells(tasks, "data='data/{task}.zarr'")
+    assert [cell.config.data_of for cell in cells] == [
+        {"metaworld/reach": "data/reach.zarr", "metaworld/push": "data/push.zarr"},
+        {"metaworld/hammer": "data/hammer.zarr", "metaworld/door-open": "data/door-open.zarr"},
+    ]
+    assert cells[0].name == "metaworld-reach-metaworld-push"

@@ -71,8 +71,9 @@ def _checked(config: RobotConfig) -> tuple[PolicySpec, str]:
 
     check_run(Path(config.run))
     environment_of(_eval_config(config, config.task))  # task and renderer are there
-    check_unseen(Path(config.run), range(config.seed, config.seed + config.episodes))
     spec = read_spec(config.run)
+    seeds = range(config.seed, config.seed + config.episodes)
+    check_unseen(Path(config.run), seeds, config.task if spec.several else None)
     if spec.recipe is None or spec.control_rate_hz is None:
         raise ConfigError(
             "a policy on a robot must say how its point clouds were made, and its rate",
@@ -106,7 +107,7 @@ def _loop(
     try:
         with (
             progress_bar("robot", config.episodes, "successes") as show,
-            PolicyProcess(place, config.run, f"device={config.device}") as server,
+            PolicyProcess(place, config.run, *_served(config, spec, task)) as server,
             SimulatedRobot(
                 place,
                 pythons["peer"],
@@ -132,6 +133,11 @@ def _loop(
             return robot.world, episodes
     finally:
         shutil.rmtree(folder / "packages", ignore_errors=True)
+
+
+def _served(config: RobotConfig, spec: PolicySpec, task: str) -> list[str]:
+    words = [f"device={config.device}"]
+    return [*words, f"task={task}"] if spec.several else words
 
 
 def _in_process(config: RobotConfig, task: str) -> EvalSummary:

@@ -54,6 +54,7 @@ def export_policy(
     noise_scale: float = 1.0,
     guidance_scale: float | None = None,
     n_action_steps: int | None = None,
+    task: str | None = None,
 ) -> ExportReport:
     """Exports the policy of a run and checks that the result decides as the policy does.
 
@@ -73,11 +74,14 @@ def export_policy(
         noise_scale: factor on the noise that a chunk starts from.
         guidance_scale: w of a network that takes it as an input; None takes the objective's.
         n_action_steps: Ta, actions that are returned, at most Th − To + 1; None takes the run's.
+        task: which of several tasks the export is to do; None of a policy of one.
 
     Raises:
         RunError: the run holds no policy, ``out`` holds something else, or the export does not
             decide as the policy does; then no file is left.
-        ConfigError: an option is unknown, or the objective cannot sample so.
+        ConfigError: an option is unknown, the objective cannot sample so, or there are several
+            tasks and none is named.
+        TaskError: the policy was not trained for the task.
         BackendError: a package is not installed.
 
     Example:
@@ -93,7 +97,7 @@ def export_policy(
             remedy="use format=onnx or format=folder",
         )
     require_packages(format, what=f"format={format}")
-    policy = load_policy(run)
+    policy = load_policy(run, task=task)
     if n_action_steps is not None:
         policy.spec = dataclasses.replace(policy.spec, n_action_steps=n_action_steps)
     module = ActionModule(

@@ -96,7 +96,8 @@ class PackedPolicy:
             clouds = encoder.cloud.projection(torch.from_numpy(self._partial).amax(dim=1))
             states = self.module.policy.normalizer.agent_pos(torch.from_numpy(agent_pos))
             features = torch.cat([clouds, encoder.state(states.flatten(0, 1))], dim=-1)
-            return torch.nn.functional.mish(features).view(self.batch, -1).numpy()
+            condition = encoder.told(features.view(self.batch, -1))
+            return torch.nn.functional.mish(condition).numpy()
 
     def _velocity(self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """u(z, r, t) as samplers ask for it; r and t are the same in every row."""

@@ -61,17 +61,37 @@ class Study:
     def run(self, method: str, overrides: Sequence[str], task: str, seed: int) -> Cell:
         """Trains and evaluates one cell, or reads what an earlier call left."""
         run = self.work / "runs" / f"{method}-{task}-{seed}"
+        shown = (f"task={self.suite}/{task}", f"data={self.work / task}.zarr")
+        self._train(run, [*shown, *overrides], seed)
+        return self._evaluate(run, method, task, seed, self.name)
+
+    def run_several(
+        self, method: str, overrides: Sequence[str], tasks: Sequence[str], seed: int
+    ) -> Iterator[Cell]:
+        """Trains one policy of all tasks, and yields it as a cell of each; it resumes likewise."""
+        run = self.work / "runs" / f"{method}-{'-'.join(tasks)}-{seed}"
+        names = ",".join(f"{self.suite}/{task}" for task in tasks)
+        data = ",".join(f"{self.work / task}.zarr" for task in tasks)
+        self._train(run, [f"task=[{names}]", f"data=[{data}]", *overrides], seed)
+        for task in tasks:
+            name, told = f"{self.name}-{task}", f"task={self.suite}/{task}"
+            yield self._evaluate(run, method, task, seed, name, told)
+
+    def _train(self, run: Path, words: Sequence[str], seed: int) -> None:
         mfpolicy(
-            *("train", f"task={self.suite}/{task}", *overrides, f"data={self.work / task}.zarr"),
-            *(f"out={run}", f"seed={seed}", "resume=true"),
+            *("train", *words, f"out={run}", f"seed={seed}", "resume=true"),
             *("logging.wandb=disabled", "logging.progress=false"),
         )
+
+    def _evaluate(
+        self, run: Path, method: str, task: str, seed: int, name: str, *words: str
+    ) -> Cell:
         rate = _median_rate(run)
         mfpolicy(
             *("eval", str(run), f"episodes={self.episodes}", f"seed={FIRST_SEED}", "workers=1"),
-            *(f"videos={str(self.videos).lower()}", f"name={self.name}"),
+            *(f"videos={str(self.videos).lower()}", f"name={name}", *words),
         )
-        lines = (run / "eval" / self.name / "episodes.jsonl").read_text().splitlines()
+        lines = (run / "eval" / name / "episodes.jsonl").read_text().splitlines()
         results = sorted((json.loads(line) for line in lines), key=lambda r: r["seed"])
         config = (run / "config.yaml").read_text()
         steps, batch = (int(_value(config, key)) for key in ("steps", "batch_size"))

@@ -52,7 +52,7 @@ def configured(data: str, preset: str) -> TrainConfig:
 def opened(config: TrainConfig, *, in_memory: bool = True) -> WindowDataset:
     shape = config.policy
     windows = WindowDataset(
-        open_dataset(config.data),
+        open_dataset(config.data_of[config.tasks[0]]),
         n_obs_steps=shape.n_obs_steps,
         horizon=shape.horizon,
         n_action_steps=shape.n_action_steps,

@@ -3,8 +3,8 @@
 Outcomes form a table of training seeds × evaluation seeds: policies differ as a whole, and so do
 initial states. With S training seeds and E evaluation seeds the mean of the table varies by
 σ²(training)/S + σ²(evaluation)/E + σ²(rest)/SE, which the mean squares of a two-way analysis of
-variance estimate without bias (Brennan 2001, Generalizability Theory, section 2): those of the rows
-and of the columns, less that of the rest, over SE.
+variance estimate without bias (Brennan 2001, Generalizability Theory): those of the rows and of the
+columns, less that of the rest, over SE.
 """
 
 from __future__ import annotations

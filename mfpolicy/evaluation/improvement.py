@@ -27,7 +27,7 @@ class Improvement:
 def probability_of_improvement(
     a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]], confidence: float = 0.95
 ) -> Improvement:
-    """P(a > b) of Agarwal et al. (2021, equation 1 of appendix A.2), ties counting one half.
+    """P(a > b) of Agarwal et al. (2021, arXiv 2108.13264), ties counting one half.
 
     On each task it is the Mann–Whitney statistic over all pairs of a run of a and a run of b, and
     the result is its mean over the tasks. Their stratified bootstrap resamples the runs of a task,

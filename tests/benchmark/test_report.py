@@ -135,7 +135,16 @@ def test_the_honest_reading_follows_from_the_numbers():
 def test_intervals_that_overlap_are_not_ordered():
     records = [ends(cell("a", PUSH), 30, 0), ends(cell("b", PUSH), 29, 0)]
     (said, *_) = analyze(select(records)).reading
-    assert "of 1 of 1 others overlap" in said
+    assert "of 1 of the 1 others overlap" in said
+
+
+def test_equal_methods_are_both_the_highest_and_none_is_emphasized():
+    records = [ends(cell(name, PUSH), 30, 0) for name in "ab"]
+    results = select(records)
+    (said, *_) = analyze(results).reading
+    assert said == "Highest mean over 1 task: a and b, 75.0 [59.8, 85.8] %."
+    row = build_report(results).sections[1].tables[0].rows[0]
+    assert not any(entry.strong for entry in row)
 
 
 def test_many_tasks_make_no_task_significant_by_chance(analysis):

@@ -90,8 +90,13 @@ def _success(analysis: Analysis) -> Section:
         draw_tasks(results.tasks, results.methods, analysis.deciding()),
         f"Success {first} by task with Wilson intervals; a cross where a method has no record.",
     )
+    text = (
+        "These intervals are of the trained policies at hand; how training seeds differ is in the "
+        "intervals of the means and of the paired differences below."
+    )
     return Section(
         "Success by task",
+        (text,),
         tables=(
             tables.task_table(results, analysis.deciding(), caption),
             tables.task_table(

@@ -38,17 +38,22 @@ def honest_reading(
 def _ranking(means: Mapping[str, MeanRate]) -> list[str]:
     if len(means) < 2:
         return []
-    best, *rest = sorted(means, key=lambda method: -means[method].rate)
-    top = means[best]
+    highest = max(mean.rate for mean in means.values())
+    best = [method for method in means if means[method].rate == highest]
+    rest = sorted((m for m in means if m not in best), key=lambda method: -means[method].rate)
+    top = means[best[0]]
+    said = (
+        f"Highest mean over {_tasks(top.tasks)}: {' and '.join(best)}, "
+        f"{percent(top.rate, top.interval)} %."
+    )
     overlapping = [m for m in rest if means[m].interval[1] >= top.interval[0]]
-    said = f"Highest mean over {_tasks(top.tasks)}: {best}, {percent(top.rate, top.interval)} %."
     if overlapping:
         others = "; ".join(f"{m} {percent(means[m].rate, means[m].interval)}" for m in overlapping)
         return [
-            f"{said} The intervals of {len(overlapping)} of {len(rest)} others overlap with it, "
-            f"so this table alone does not order them: {others}."
+            f"{said} The intervals of {len(overlapping)} of the {len(rest)} others overlap with "
+            f"it, so the means alone do not order them: {others}."
         ]
-    return [f"{said} No other method's interval overlaps with it."]
+    return [f"{said} No other method's interval overlaps with it."] if rest else [said]
 
 
 def _against(comparison: Comparison) -> str:

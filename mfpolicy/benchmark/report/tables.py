@@ -37,19 +37,24 @@ def task_table(results: Results, rates: Rates, caption: str, *, folded: bool = F
     rows = []
     for task in results.tasks:
         here = {m: rates[m, task] for m in results.methods if (m, task) in rates}
-        best = max(rate.rate for rate in here.values())
+        best = _best([rate.rate for rate in here.values()])
         entries = []
         for method in results.methods:
             rate = here.get(method)
             if rate is None:
                 entries.append(EMPTY)
                 continue
-            strong = len(here) > 1 and rate.rate == best
+            strong = rate.rate == best
             text = percent(rate.rate, rate.interval)
             entries.append(Entry(text, rate.rate, strong=strong))
         rows.append((name(task), Entry(results.difficulty[task]), *entries))
     head = (Entry("task"), Entry("group"), *map(name, results.methods))
     return Table(caption, head, tuple(rows), folded)
+
+
+def _best(rates: Sequence[float]) -> float | None:
+    """The highest, None where no other is lower."""
+    return max(rates) if len(set(rates)) > 1 else None
 
 
 def group_table(results: Results, means: Mapping[tuple[str, str], MeanRate], caption: str) -> Table:
@@ -66,14 +71,14 @@ def group_table(results: Results, means: Mapping[tuple[str, str], MeanRate], cap
     for group in groups:
         first = _first(results, means, group)
         here = [means.get((method, group)) for method in results.methods]
-        best = max((each.rate for each in here if each), default=None)
+        best = _best([each.rate for each in here if each])
         entries = [
             EMPTY
             if each is None
             else Entry(
                 percent(each.rate, each.interval),
                 each.rate,
-                strong=len(results.methods) > 1 and each.rate == best,
+                strong=each.rate == best,
             )
             for each in here
         ]

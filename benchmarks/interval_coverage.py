@@ -75,7 +75,7 @@ def coverage(seeds: int, spread: tuple[float, float], episodes: int, trials: int
 def table(rows: list[dict], episodes: int, trials: int, about: dict) -> str:
     """The result as Markdown."""
     lines = [
-        f"Share of {trials} trials in which 95 % intervals hold the truth: eight tasks of mean rates "
+        f"Share of {trials} trials in which 95 % intervals hold the truth: eight tasks of rates "
         f"from 0.4 to 0.999 (without spread), {episodes} episodes on initial states that training "
         "seeds and methods share. Logits vary with the standard deviations given. Mean and "
         "difference: mfpolicy.evaluation.aggregates; bootstrap: of the mean, over runs, stratified "

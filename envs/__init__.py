@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from envs.simulation import Simulation
     from mfpolicy.pointcloud import PointCloudRecipe
 
-__all__ = ["make", "open_simulation", "select_backend", "spec", "task_set", "tasks"]
+__all__ = ["make", "open_simulation", "select_backend", "spec", "task_set", "task_sets", "tasks"]
 
 
 def make(
@@ -98,15 +98,21 @@ def task_set(name: str) -> list[TaskSpec]:
     Raises:
         ConfigError: no suite has a list of this name.
     """
-    suites = [load_suite(each) for each in suite_names()]
-    known = sorted({title for suite in suites for title in suite.sets})
-    if name not in known:
+    sets = task_sets()
+    if name not in sets:
         raise ConfigError(
             "task set must be one that a suite names",
             received=name,
-            remedy=did_you_mean(name, known),
+            remedy=did_you_mean(name, sets),
         )
-    return [suite.tasks[task] for suite in suites for task in suite.sets.get(name, ())]
+    return [spec(task) for task in sets[name]]
+
+
+def task_sets() -> dict[str, list[str]]:
+    """Every named list of tasks: its name → full names of its tasks, over all suites."""
+    suites = [load_suite(each) for each in suite_names()]
+    names = sorted({title for suite in suites for title in suite.sets})
+    return {name: [t for suite in suites for t in suite.sets.get(name, ())] for name in names}
 
 
 def _register() -> None:

@@ -24,6 +24,7 @@ VERBS = {
     "serve": "a policy server for a robot that computes elsewhere",
     "robot": "the controller on a simulated robot, over ROS 2",
     "import": "a checkpoint of the released MP1, FlowPolicy or DP3 to a run folder",
+    "benchmark": "methods beside one another on a suite of tasks: the runs, and tables of them",
     "bench": "latency of policies beside one another, by stage, with cold start and memory",
     "doctor": "what this machine can and cannot do, and the remedy",
 }

@@ -62,7 +62,7 @@ def print_help(verb: str, words: Sequence[str], *, note: str = "", what: str = "
 def _is_changeable(option: Option) -> bool:
     """Facts of a suite stand beside its options in its file, but cannot be changed."""
     section, _, name = option.key.partition(".")
-    return section != "suite" or name in importlib.import_module("envs.suites").OPTIONS
+    return section != "suite" or not name or name in importlib.import_module("envs.suites").OPTIONS
 
 
 def _print_options(options: Sequence[Option]) -> None:

@@ -49,7 +49,7 @@ def run(words: Sequence[str]) -> int:
     from mfpolicy.sweep import run_sweep
     from mfpolicy.sweep.report import save_result
 
-    result = run_sweep(sweep, evaluate_cell, progress=_reporter())
+    result = run_sweep(sweep, evaluate_cell, progress=reporter())
     save_result(result)
     _print_result(result)
     if result.interrupted:
@@ -90,7 +90,7 @@ def _print_plan(sweep: Sweep) -> None:
     print(yaml.safe_dump(plan, sort_keys=False, allow_unicode=True), end="")
 
 
-def _reporter():
+def reporter():
     """Reports on the terminal of the command, also while a cell in this process has it captured."""
     stream = sys.stderr
 

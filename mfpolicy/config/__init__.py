@@ -1,6 +1,8 @@
 """Configuration: the schema of ``configs/``, its validation, and its composition by Hydra."""
 
 from mfpolicy.config.bench import BenchConfig
+from mfpolicy.config.benchmark_grid import Benchmark, BenchmarkCell, compose_benchmark
+from mfpolicy.config.benchmarking import BenchmarkRunConfig
 from mfpolicy.config.composition import compose, compose_preset, resolved_yaml
 from mfpolicy.config.convert import from_mapping, to_mapping
 from mfpolicy.config.converting import DataConvertConfig
@@ -32,6 +34,9 @@ from mfpolicy.config.viewing import DataViewConfig
 
 __all__ = [
     "BenchConfig",
+    "Benchmark",
+    "BenchmarkCell",
+    "BenchmarkRunConfig",
     "Cell",
     "CollectConfig",
     "EvalConfig",
@@ -57,6 +62,7 @@ __all__ = [
     "TrainingConfig",
     "ValidationConfig",
     "compose",
+    "compose_benchmark",
     "compose_preset",
     "compose_sweep",
     "from_mapping",

@@ -192,15 +192,20 @@ def _name(swept: Mapping[str, str], groups: Mapping[str, Sequence[str]]) -> str:
 def _datasets(data: Any, task: Any, swept: Mapping[str, str]) -> Any:
     """What data stands for: one dataset, or one for each of several tasks."""
     if isinstance(task, str) and isinstance(data, str):
-        return _filled(data, task, swept)
+        return filled(data, task, swept)
     tasks = [task] if isinstance(task, str) else list(task)
     patterns = [data] * len(tasks) if isinstance(data, str) else list(data)
     if len(patterns) != len(tasks):
         return patterns  # refused where the configuration is checked
-    return [_filled(str(p), str(t), swept) for p, t in zip(patterns, tasks, strict=True)]
+    return [filled(str(p), str(t), swept) for p, t in zip(patterns, tasks, strict=True)]
 
 
-def _filled(data: str, task: str, swept: Mapping[str, str]) -> str:
+def filled(data: str, task: str, swept: Mapping[str, str]) -> str:
+    """A pattern of dataset paths with the cell's task, its suite and swept values put in.
+
+    Raises:
+        ConfigError: something else stands in braces.
+    """
     suite, _, name = task.rpartition("/")
     known = {**swept, "suite": suite, "task": name}
 

@@ -75,13 +75,14 @@ class TrainingConfig:
     compile: str
     checkpoint_every: int
     log_every: int
+    snapshots: int
 
     def __post_init__(self) -> None:
         whole = ("steps", "batch_size", "micro_batches", "checkpoint_every", "log_every")
         at_least(1, **{f"training.{name}": getattr(self, name) for name in whole})
         positive = ("learning_rate", "ema_power", "grad_clip_norm", "max_loss")
         above_zero(**{f"training.{name}": getattr(self, name) for name in positive})
-        not_negative = ("weight_decay", "warmup_steps")
+        not_negative = ("weight_decay", "warmup_steps", "snapshots")
         at_least(0, **{f"training.{name}": getattr(self, name) for name in not_negative})
         for decay in (*self.betas, self.ema_max_decay):
             if not 0 <= decay < 1:

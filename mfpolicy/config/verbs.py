@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mfpolicy.config.bench import BenchConfig
+from mfpolicy.config.benchmarking import BenchmarkRunConfig
 from mfpolicy.config.converting import DataConvertConfig
 from mfpolicy.config.editing import (
     DataMergeConfig,
@@ -29,6 +30,7 @@ SCHEMAS: dict[str, type] = {
     "export": ExportConfig,
     "import": ImportConfig,
     "bench": BenchConfig,
+    "benchmark run": BenchmarkRunConfig,
     "data convert": DataConvertConfig,
     "data info": DataInfoConfig,
     "data check": DataCheckConfig,
@@ -74,6 +76,10 @@ EXAMPLES = {
     "export": "mfpolicy export runs/drawer-open format=onnx",
     "import": "mfpolicy import latest.ckpt out=runs/imported task=metaworld/drawer-open",
     "bench": "mfpolicy bench latency policy=mp1,dp3 precision=float32,bfloat16 decisions=200",
+    "benchmark run": (
+        "mfpolicy benchmark run suite=quick_8 methods=mp1,mp1_plus seed=0,1,2 out=runs/quick_8 "
+        "launcher=joblib launcher.n_jobs=2"
+    ),
     "data convert": (
         "mfpolicy data convert door-v0_demos.pickle out=data/door-human.zarr task=adroit/door"
     ),

@@ -72,6 +72,9 @@ class CellWork:
             values=cell.values,
         )
 
+    def prepare(self, number: int) -> None:
+        """Does what a cell needs before its training; nothing here."""
+
     def __call__(self, number: int) -> None:
         """Trains and evaluates a cell, going on where it stopped; its record says how it ended.
 
@@ -130,13 +133,18 @@ class CellWork:
         from mfpolicy.training import train
 
         config = self.cells[number].config
+        self.prepare(number)
         summary = train(config)
         done = self.trained(begun, summary)
         if summary.interrupted or not self.episodes:
             return done
-        device = str(check_device(config.device))
         _settle_start_method()
-        measured = self.evaluate(summary.run, self.episodes, self.threads, device)
+        return self.measured(number, done, str(check_device(config.device)))
+
+    def measured(self, number: int, done: CellRecord, device: str) -> CellRecord:
+        """Evaluates a trained cell; its record with the result."""
+        run = self.files(number).run
+        measured = self.evaluate(run, self.episodes, self.threads, device)
         return dataclasses.replace(
             done,
             episodes=measured.episodes,

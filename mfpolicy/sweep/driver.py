@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from mfpolicy.config import Cell, Sweep
+from mfpolicy.config import Cell, Sweep, SweepConfig
 from mfpolicy.config.launching import TOGETHER, check_installed
 from mfpolicy.errors import RunError
 from mfpolicy.sweep.batches import Batches
@@ -22,6 +23,8 @@ from mfpolicy.training.distributed import World
 from mfpolicy.training.run_folder import claim_run_folder
 from mfpolicy.training.several import describe_datasets, open_datasets
 from mfpolicy.training.train import settled
+
+C = TypeVar("C", bound=Cell)
 
 Progress = Callable[[CellRecord, int, int], None]
 """Called for each cell that ends, with how many have ended and how many there are."""
@@ -64,17 +67,36 @@ def run_sweep(
     config = sweep.config
     check_installed(config.launcher["name"])
     out = Path(config.out).resolve()
-    cells = [_absolute(cell, out) for cell in sweep.cells]
-    share = share_of(config.launcher, cells=len(cells), device=cells[0].config.device)
+    cells = [in_folder(cell, out) for cell in sweep.cells]
     changed = _check_folders(out, cells, resume=config.resume)
-    work = CellWork(
-        cells=cells,
-        out=out,
-        evaluate=evaluate,
-        episodes=config.episodes,
-        threads=config.threads or share.threads,
-        driver=os.getpid(),
-    )
+    work = CellWork(cells, out, evaluate, config.episodes, config.threads, os.getpid())
+    return run_cells(work, config, forget=changed, progress=progress)
+
+
+def run_cells(
+    work: CellWork,
+    config: SweepConfig,
+    *,
+    forget: Sequence[str] = (),
+    progress: Progress = lambda *_: None,
+) -> SweepResult:
+    """Does every cell of ``work`` that is not finished yet, through the launcher.
+
+    Args:
+        work: the cells, with paths that hold wherever the launcher runs them.
+        config: the launcher, and how many cells it is handed at once.
+        forget: names of cells whose outcome so far no longer counts.
+        progress: told of each cell that ends.
+
+    Raises:
+        RunError: the folder is in use by another sweep, or the workers do not see it.
+        BackendError: the launcher cannot start.
+        ConfigError: an option of the launcher does not fit.
+    """
+    check_installed(config.launcher["name"])
+    out, cells = work.out, work.cells
+    share = share_of(config.launcher, cells=len(cells), device=cells[0].config.device)
+    work = dataclasses.replace(work, threads=work.threads or share.threads)
     launcher = dict(config.launcher)
     size = config.max_batch_size
     if launcher["name"] == "joblib":
@@ -85,7 +107,7 @@ def run_sweep(
         size = size or share.at_once
     batches = Batches(work, launcher, out / CellFiles.FOLDER)
     with _only_sweep(out):
-        for name in changed:
+        for name in forget:
             CellFiles(out, name).forget()
         todo = batches.unfinished()
         with _terminable(), _watching(work, todo, progress):
@@ -93,7 +115,8 @@ def run_sweep(
     return SweepResult(out, tuple(batches.outcome(n) for n in range(len(cells))), interrupted)
 
 
-def _absolute(cell: Cell, out: Path) -> Cell:
+def in_folder(cell: C, out: Path) -> C:
+    """The cell with absolute paths, its run folder below ``out`` under its name."""
     paths = tuple(str(Path(data).resolve()) for data in cell.config.data_of.values())
     data = paths[0] if isinstance(cell.config.data, str) else paths
     config = dataclasses.replace(cell.config, data=data, out=str(out / cell.name))

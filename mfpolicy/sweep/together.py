@@ -42,7 +42,8 @@ def _train(work: CellWork, numbers: Sequence[int], workers: int) -> list[int]:
     from mfpolicy.training import TogetherError, train, train_together
 
     with ExitStack() as locks:
-        free = [number for number in numbers if _taken(work, number, locks)]
+        taken = [number for number in numbers if _taken(work, number, locks)]
+        free = [number for number in taken if _prepared(work, number)]
         by_folder = {work.cells[number].config.out: number for number in free}
 
         def on_record(config: TrainConfig, *, load: SharedWindows) -> TrainSummary:
@@ -67,9 +68,7 @@ def _train(work: CellWork, numbers: Sequence[int], workers: int) -> list[int]:
         ended = dict(zip(free, outcomes, strict=True))
         for number, outcome in ended.items():
             if isinstance(outcome, Exception):
-                with work.files(number).log.open("a") as log:
-                    failed = work.failed(work.record(number, RUNNING), outcome, log)
-                work.files(number).write(failed)
+                _fail(work, number, outcome)
     summaries = {n: o for n, o in ended.items() if not isinstance(o, Exception)}
     if any(summary.interrupted for summary in summaries.values()):
         raise KeyboardInterrupt
@@ -81,3 +80,21 @@ def _taken(work: CellWork, number: int, locks: ExitStack) -> bool:
     if lock is not None:
         locks.callback(lock.release)
     return lock is not None
+
+
+def _prepared(work: CellWork, number: int) -> bool:
+    """Prepares a cell here, one after another: what it needs may be no work for threads."""
+    try:
+        work.prepare(number)
+    except Exception as error:
+        _fail(work, number, error)
+        return False
+    return True
+
+
+def _fail(work: CellWork, number: int, error: Exception) -> None:
+    begun = work.record(number, RUNNING)
+    work.files(number).write(begun)
+    with work.files(number).log.open("a") as log:
+        failed = work.failed(begun, error, log)
+    work.files(number).write(failed)

@@ -31,6 +31,7 @@ from mfpolicy.training.logging import METRICS, Sink
 from mfpolicy.training.progress import Progress
 from mfpolicy.training.run_folder import STATE, holds
 from mfpolicy.training.schedule import ema_decay
+from mfpolicy.training.snapshots import save_snapshot, snapshot_steps
 from mfpolicy.training.stopping import stop_requested
 from mfpolicy.training.update import Update
 
@@ -76,6 +77,7 @@ class Trainer:
             policy.follow(self.ema.averaged(policy))
         self.update = Update(policy, windows, config, self.world)
         self.progress = Progress(config, windows=len(windows))
+        self.snapshots = snapshot_steps(config.training.snapshots, self.progress.steps)
         self.step = 0
         self.last_loss: float | None = None
         self.interrupted = self.stopped_early = False
@@ -97,6 +99,8 @@ class Trainer:
                 self._one_step()
                 if self.step % options.log_every == 0:
                     mark, marked = self._log(mark, marked, sinks, folder)
+                if self.step in self.snapshots and self.world.leads:
+                    save_snapshot(folder, self.step, self.policy, self.ema.state())
                 if self.step % options.checkpoint_every == 0:
                     saved = self._save(folder)
             if not self.interrupted and self._window:

@@ -102,10 +102,13 @@ def _teachers_run(
     if student.noise != Noise():
         objective["noise"] = dataclasses.asdict(student.noise)
     resume = config.resume or True
-    config = dataclasses.replace(config, out=str(out), objective=objective, resume=resume)
+    training = dataclasses.replace(config.training, snapshots=0)
+    config = dataclasses.replace(
+        config, out=str(out), objective=objective, resume=resume, training=training
+    )
     if options.steps is None:
         return config
-    training = dataclasses.replace(config.training, steps=options.steps)
+    training = dataclasses.replace(training, steps=options.steps)
     return dataclasses.replace(config, training=training, budget=None)
 
 

@@ -1,0 +1,85 @@
+"""The demonstrations of a cell: collected once, whoever comes first, and used by all."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mfpolicy.benchmark.record import Collected
+from mfpolicy.data import Dataset, open_dataset
+from mfpolicy.errors import DataError
+from mfpolicy.evaluation.records import write_json
+from mfpolicy.sweep.record import POLL_S, lock_or_none
+
+Collect = Callable[[str, Path, int], Any]
+"""Collects demonstrations from seed 0 on, or goes on: (task, path, episodes); picklable."""
+
+
+def provide(path: Path, task: str, episodes: int, collect: Collect) -> Collected:
+    """Makes the dataset unless it is there, waiting for another process that makes it.
+
+    Args:
+        path: of the dataset.
+        task: that it shows.
+        episodes: that it has.
+        collect: makes it, or goes on with one that is not finished.
+
+    Raises:
+        DataError: what is there is another dataset, or the expert fails too often.
+    """
+    while (lock := lock_or_none(path.with_name(f"{path.name}.making"))) is None:
+        time.sleep(POLL_S)
+    try:
+        if (there := _complete(path, task, episodes)) is not None:
+            return there
+        started = time.monotonic()
+        collect(task, path, episodes)
+        write_json(_note(path), {"seconds": round(time.monotonic() - started, 1)})
+        return read_collected(path)
+    finally:
+        lock.release()
+
+
+def read_collected(path: Path) -> Collected:
+    """What a record says of a dataset.
+
+    Raises:
+        DataError: there is no dataset, or it is damaged.
+    """
+    return _collected(path, open_dataset(path))
+
+
+def _complete(path: Path, task: str, episodes: int) -> Collected | None:
+    """What is there, None where there is nothing yet or a part of what was asked for."""
+    try:
+        dataset = open_dataset(path)
+    except DataError:
+        return None  # the collection goes on with what a killed one left, or says what is wrong
+    first = dataset.journal.get("first_seed", 0)
+    about = {"task": dataset.spec.task, "first seed": first}
+    if dataset.spec.task not in (None, task) or first != 0:
+        raise DataError(
+            f"the demonstrations must be of {task}, from seed 0 on",
+            received=f"{path}: {about}",
+            remedy="choose another out= or data=",
+        )
+    return _collected(path, dataset) if dataset.episode_count == episodes else None
+
+
+def _collected(path: Path, dataset: Dataset) -> Collected:
+    note = _note(path)
+    return Collected(
+        episodes=dataset.episode_count,
+        steps=dataset.step_count,
+        attempts=dataset.episode_count + len(dataset.journal.get("failed_seeds", ())),
+        seconds=json.loads(note.read_text())["seconds"] if note.is_file() else None,
+        seeds=() if dataset.seeds is None else tuple(dataset.seeds.tolist()),
+    )
+
+
+def _note(path: Path) -> Path:
+    """Where it says how long the collection took."""
+    return path.with_name(f"{path.name}.seconds.json")

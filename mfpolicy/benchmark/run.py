@@ -1,0 +1,50 @@
+"""Runs what a benchmark lacks, through the machinery of sweeps."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mfpolicy.benchmark.demonstrations import Collect
+from mfpolicy.benchmark.work import BenchmarkWork, Evaluate
+from mfpolicy.config import Benchmark
+from mfpolicy.sweep import SweepResult, in_folder, run_cells
+from mfpolicy.sweep.driver import Progress
+
+
+def run_benchmark(
+    benchmark: Benchmark,
+    *,
+    collect: Collect,
+    evaluate: Evaluate,
+    progress: Progress = lambda *_: None,
+) -> SweepResult:
+    """Finishes every cell that has no record yet: demonstrations, training, evaluations.
+
+    A cell with a record of the same settings is done, wherever it was run and whatever is left of
+    its run folder. A cell that fails leaves the others going.
+
+    Args:
+        benchmark: the cells and how to run them.
+        collect: makes the demonstrations of a task.
+        evaluate: measures a trained cell.
+        progress: told of each cell that ends.
+
+    Raises:
+        RunError: a record was made with other settings (the message lists the differences) or is
+            damaged, the folder is in use by another benchmark, or the workers do not see it.
+        BackendError: the launcher cannot start.
+        ConfigError: an option of the launcher does not fit.
+    """
+    out = Path(benchmark.config.out).resolve()
+    work = BenchmarkWork(
+        cells=[in_folder(cell, out) for cell in benchmark.cells],
+        out=out,
+        evaluate=evaluate,
+        episodes=benchmark.config.episodes,
+        threads=benchmark.config.threads,
+        driver=os.getpid(),
+        collect=collect,
+        records=benchmark.records.resolve(),
+    )
+    return run_cells(work, benchmark.config.sweep, progress=progress)

@@ -1,0 +1,8 @@
+"""The commands of ``mfpolicy benchmark``: one module with a function ``run(words)`` each."""
+
+from __future__ import annotations
+
+VERBS = {
+    "run": "every method on every task of a suite, trained and evaluated; leaves a record of each",
+}
+"""Each command, which is also the name of its module, and what it does."""

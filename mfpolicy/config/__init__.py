@@ -2,6 +2,7 @@
 
 from mfpolicy.config.bench import BenchConfig
 from mfpolicy.config.benchmark_grid import Benchmark, BenchmarkCell, compose_benchmark
+from mfpolicy.config.benchmark_report import BenchmarkReportConfig
 from mfpolicy.config.benchmarking import BenchmarkRunConfig
 from mfpolicy.config.composition import compose, compose_preset, resolved_yaml
 from mfpolicy.config.convert import from_mapping, to_mapping
@@ -36,6 +37,7 @@ __all__ = [
     "BenchConfig",
     "Benchmark",
     "BenchmarkCell",
+    "BenchmarkReportConfig",
     "BenchmarkRunConfig",
     "Cell",
     "CollectConfig",

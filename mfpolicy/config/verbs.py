@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mfpolicy.config.bench import BenchConfig
+from mfpolicy.config.benchmark_report import BenchmarkReportConfig
 from mfpolicy.config.benchmarking import BenchmarkRunConfig
 from mfpolicy.config.converting import DataConvertConfig
 from mfpolicy.config.editing import (
@@ -31,6 +32,7 @@ SCHEMAS: dict[str, type] = {
     "import": ImportConfig,
     "bench": BenchConfig,
     "benchmark run": BenchmarkRunConfig,
+    "benchmark report": BenchmarkReportConfig,
     "data convert": DataConvertConfig,
     "data info": DataInfoConfig,
     "data check": DataCheckConfig,
@@ -50,6 +52,7 @@ POSITIONAL = {
     "export": "run",
     "import": "checkpoint",
     "bench": "what",
+    "benchmark report": "records",
     "data convert": "source",
     "data info": "dataset",
     "data check": "dataset",
@@ -80,6 +83,7 @@ EXAMPLES = {
         "mfpolicy benchmark run suite=quick_8 methods=mp1,mp1_plus seed=0,1,2 out=runs/quick_8 "
         "launcher=joblib launcher.n_jobs=2"
     ),
+    "benchmark report": "mfpolicy benchmark report records=runs/quick_8/records out=report.html",
     "data convert": (
         "mfpolicy data convert door-v0_demos.pickle out=data/door-human.zarr task=adroit/door"
     ),

@@ -17,8 +17,8 @@ started=$SECONDS
 say "1/3 Ten demonstrations of $TASK by the scripted expert"
 mfpolicy collect task=$TASK episodes=10 seed=0 out=$DATA
 
-say "2/3 Training policy=mp1_small"
-mfpolicy train task=$TASK policy=mp1_small data=$DATA out=$RUN resume=true
+say "2/3 Training policy=mp1_mixer"
+mfpolicy train task=$TASK policy=mp1_mixer data=$DATA out=$RUN resume=true
 
 say "3/3 Fifty episodes on seeds that nobody trained on"
 mfpolicy eval $RUN episodes=50 seed=10000

@@ -70,7 +70,7 @@ EXAMPLES = {
         "mfpolicy collect task=metaworld/drawer-open episodes=10 seed=0 out=data/drawer-open.zarr"
     ),
     "train": (
-        "mfpolicy train task=metaworld/drawer-open policy=mp1_small "
+        "mfpolicy train task=metaworld/drawer-open policy=mp1_mixer "
         "data=data/drawer-open.zarr out=runs/drawer-open"
     ),
     "eval": "mfpolicy eval runs/drawer-open episodes=100 seed=10000",
@@ -98,7 +98,7 @@ EXAMPLES = {
     ),
     "data view": "mfpolicy data view data/drawer-open.zarr episode=0 out=drawer-open.html",
     "sweep": (
-        "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_small,dp3 "
+        "mfpolicy sweep task=metaworld/drawer-open,metaworld/door-open policy=mp1_mixer,dp3 "
         "seed=0,1,2 data='data/{task}.zarr' out=runs/grid launcher=joblib launcher.n_jobs=2"
     ),
 }

@@ -122,7 +122,7 @@ def test_every_parameter_learns(kind, source):
 
 
 def test_presets_predict(observation):
-    for preset in ("mp1", "mp1_small"):
+    for preset in ("mp1", "mp1_small", "mp1_mixer"):
         policy = mfpolicy.build_policy(preset, **SIZES).eval()
         cloud = torch.rand(1, 2, policy.spec.points, 3)
         assert policy.predict({"point_cloud": cloud, "agent_pos": torch.rand(1, 2, 9)}).shape == (

@@ -19,6 +19,7 @@ def small_words(dataset: Path, out: Path, *more: str) -> list[str]:
         f"task={TASK}",
         f"data={dataset}",
         f"out={out}",
+        "policy=mp1_small",
         "threads=1",
         "policy.points=32",
         "network.widths=[16,16,16]",

@@ -35,7 +35,8 @@ def updates(dataset, tmp_path_factory):
 
     def make(*overrides: str) -> Update:
         words = [f"data={dataset}", f"out={tmp_path_factory.mktemp('run')}", "policy.points=16"]
-        words += ["task=metaworld/drawer-open", "network.widths=[16,16,16]", *overrides]
+        words += ["task=metaworld/drawer-open", "network=unet1d_small", *overrides]
+        words += ["network.widths=[16,16,16]"]
         config = compose("train", [*words, "encoder.widths=[8]", "training.batch_size=16"])
         data, device = open_dataset(dataset), torch.device("cpu")
         windows = _windows(WindowDataset, data, config, device, [0, 1, 2, 3])

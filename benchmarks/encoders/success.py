@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks.cells import FIRST_SEED, Cell, Study, rate, write_study
 from benchmarks.encoders.candidates import BASELINE, CANDIDATES, PRESET
+from mfpolicy.evaluation.statistics import wilson_interval
 
 TASKS = ("drawer-open", "lever-pull", "peg-insert-side", "assembly", "push", "shelf-place")
 STEPS = 1000
@@ -86,11 +87,14 @@ def pareto(cells: Sequence[Cell], latency: Mapping[str, Any], out: Path) -> None
             continue
         color = "tab:red" if name == BASELINE else "tab:blue"
         at = (min(times), 100 * sum(flags) / len(flags))
-        axes.plot(*at, "o", color=color)
-        axes.annotate(name, at, textcoords="offset points", xytext=(5, 4), fontsize=8)
-    axes.set_xscale("log")
+        low, high = (100 * bound for bound in wilson_interval(sum(flags), len(flags)))
+        axes.errorbar(*at, yerr=[[at[1] - low], [high - at[1]]], fmt="o", color=color, capsize=3)
+        axes.annotate(name, at, textcoords="offset points", xytext=(7, 4), fontsize=8)
+    axes.set_xlim(0, 1.4 * axes.dataLim.x1)  # room for the names
+    axes.set_ylim(0, 100)
+    axes.set_title(", ".join(sorted(common)), fontsize=9)
     axes.set_xlabel("processor time of a decision on its faster backend, median, ms")
-    axes.set_ylabel(f"success at any step, mean over {', '.join(sorted(common))}, %")
+    axes.set_ylabel("success at any step, mean over the tasks, %")
     axes.grid(visible=True, alpha=0.3)
     figure.savefig(out, dpi=110)
 

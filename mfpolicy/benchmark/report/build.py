@@ -122,7 +122,7 @@ def _groups(analysis: Analysis) -> Section:
     caption = "Mean success in percent over the tasks of a group."
     published = (
         "The published column is another metric (the mean of the five best evaluations of a "
-        "training) on other assets, over the 37 tasks of that paper."
+        "training) on other assets, over the 37 tasks of that paper, as others quote them."
     )
     table = tables.group_table(results, analysis.means, caption)
     if len(table.head) > len(results.methods) + 2:
@@ -198,7 +198,7 @@ def _top5(analysis: Analysis) -> list[Section]:
     caption = (
         "dp3_top5, the mean of the five best evaluations along a training, in percent. It chooses "
         "checkpoints by their test score: for comparison with published tables only, which are of "
-        "37 tasks, other assets and other experts."
+        "37 tasks, other assets and other experts, and as others quote them except DP3's."
     )
     table: Table | None = tables.top5_table(analysis.results, analysis.common, caption)
     return [] if table is None else [Section("The metric of the literature", tables=(table,))]

@@ -4,6 +4,10 @@ Success in percent, the mean of the five best evaluations of 20 episodes along a
 ``dp3_top5`` computes) over 3 training seeds, with their own experts, assets and GPUs: not the last
 checkpoint, and not comparable task by task. 3 tasks of Adroit (hammer, door, pen) and 21 easy, 4
 medium, 4 hard and 5 very hard tasks of Meta-World; the mean is over the 37 tasks.
+
+DP3's figures are computed from its paper. Those of MP1, FlowPolicy, OMP and DBP are from notes on
+the papers that agree with one another and with the means they state: check them against the papers
+before anything is published that rests on them.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mfpolicy.errors import ConfigError
 from mfpolicy.options import check_choice, check_whole
 from real_robot.checks import at_least_zero, positive
-from real_robot.parameters import ANY_FRAME, RobotParameters
+from real_robot.parameters import RobotParameters
 
 COMMAND_TYPES = {
     "joint_trajectory": ("joint", "position"),
@@ -25,7 +25,8 @@ class NodeSettings:
     """What the ROS node must be told: the policy, topics, QoS and diagnostics.
 
     Attributes:
-        run, server, token, device, compiled: see :func:`real_robot.policies.open_policy`.
+        run, task, server, token, device, compiled: see
+            :func:`real_robot.policies.open_policy`.
         decision_wait_s: that a tick waits for the policy, so that a fast one costs no tick.
         cloud_topic: PointCloud2; empty where depth images are used.
         depth_topic, camera_info_topic, color_topic: Image, CameraInfo and an aligned Image; the
@@ -44,6 +45,7 @@ class NodeSettings:
     """
 
     run: str = ""
+    task: str = ""
     server: str = ""
     token: str = ""
     device: str = "cpu"
@@ -109,7 +111,7 @@ class NodeSettings:
             raise ConfigError(
                 "the tool's position is needed: tool_topic must be given", received=""
             )
-        is_world = parameters.cloud_frame in (self.world_frame, ANY_FRAME)
+        is_world = parameters.cloud_frame == self.world_frame
         if not (self.use_tf or parameters.camera_position or is_world):
             raise ConfigError(
                 f"where the camera stands must be given: {parameters.cloud_frame!r} is not "

@@ -42,6 +42,7 @@ class OpenPolicy:
 def open_policy(
     *,
     run: str = "",
+    task: str = "",
     server: str = "",
     token: str = "",
     device: str = "cpu",
@@ -52,6 +53,7 @@ def open_policy(
 
     Args:
         run: folder; needs PyTorch here.
+        task: which one a run of several tasks is to do; of a server, it is named there.
         server: ``ws://HOST:PORT``; needs numpy alone.
         token: of the server, if it has one.
         device: that a run is computed on.
@@ -80,5 +82,5 @@ def open_policy(
             raise
     from mfpolicy.deployment.chunk_policy import load_chunk_policy
 
-    policy = load_chunk_policy(run, device=device, compiled=compiled)
+    policy = load_chunk_policy(run, device=device, compiled=compiled, task=task or None)
     return OpenPolicy(policy, PolicyFacts.of(policy.spec))

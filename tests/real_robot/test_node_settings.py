@@ -58,11 +58,11 @@ def test_a_pose_beside_tf_is_not_passed_over_in_silence(pose):
 
 def test_a_camera_whose_place_nobody_gave_is_not_taken_to_stand_at_the_worlds_origin():
     unknown = dataclasses.replace(parameters(), camera_position=())
-    with pytest.raises(ConfigError, match="where the camera stands must be given"):
-        NodeSettings(**GOOD).check(unknown)
+    for frame in ("camera", "*"):
+        with pytest.raises(ConfigError, match="where the camera stands must be given"):
+            NodeSettings(**GOOD).check(dataclasses.replace(unknown, cloud_frame=frame))
     NodeSettings(**GOOD, use_tf=True).check(unknown)
     NodeSettings(**GOOD, world_frame="camera").check(unknown)
-    NodeSettings(**GOOD).check(dataclasses.replace(unknown, cloud_frame="*"))
 
 
 @pytest.mark.parametrize("kind", ACTION_KINDS)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import numba
 from numba import njit
@@ -26,10 +29,27 @@ def on_one_and_on_many(
     """Returns a loop over ``prange`` compiled for one thread, and for as many as numba is set to.
 
     Compiled code is kept on disk under the name of the function, whatever the number of threads:
-    so that one is never taken for the other, the two have names of their own.
+    so that one is never taken for the other, the two have names of their own. The names hold a
+    digest of this package, since numba looks at a change of the function's own file alone, and
+    not of those whose functions it calls.
     """
+    one, many = (_named(function, f"_on_{which}_{_digest()}") for which in ("one", "many"))
+    return njit(one, fastmath=True, cache=True), njit(
+        many, fastmath=True, cache=True, parallel=True
+    )
+
+
+def _named(function: Callable[..., None], ending: str) -> Callable[..., None]:
     twin = types.FunctionType(function.__code__, function.__globals__, function.__name__)
-    twin.__qualname__ = f"{function.__qualname__}_on_many"
+    twin.__qualname__ = function.__qualname__ + ending
     twin.__module__ = function.__module__
-    one = njit(function, fastmath=True, cache=True)
-    return one, njit(twin, fastmath=True, cache=True, parallel=True)
+    return twin
+
+
+@functools.cache
+def _digest() -> str:
+    """Of the source of all files that compiled loops may be of."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

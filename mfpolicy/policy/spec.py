@@ -134,4 +134,5 @@ class PolicySpec:
 
 
 def _union(one: Sequence[int] | None, other: Sequence[int] | None) -> list[int] | None:
-    return None if one is None or other is None else sorted({*one, *other})
+    known = [seeds for seeds in (one, other) if seeds is not None]
+    return sorted(set().union(*known)) if known else None

@@ -231,3 +231,12 @@ def test_an_unknown_device_is_refused(policy, tmp_path):
 def test_an_unknown_preset_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="mp1_small"):
         mfpolicy.build_policy("mp1_smal", **SIZES)
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "joined"),
+    [([1, 2], [2, 3], [1, 2, 3]), ([1, 2], None, [1, 2]), (None, [3], [3]), (None, None, None)],
+)
+def test_seeds_that_are_known_stay_known_beside_a_teacher(own, theirs, joined):
+    one, other = (_spec(demonstration_seeds=seeds) for seeds in (own, theirs))
+    assert one.with_seeds_of(other).demonstration_seeds == joined

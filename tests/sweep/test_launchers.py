@@ -104,7 +104,7 @@ def test_cells_are_evaluated_in_the_simulator_within_their_workers(words, tmp_pa
 
 
 def _long(words, *more: str) -> list[str]:
-    steps = ("training.steps=120", "training.checkpoint_every=20", "training.log_every=1")
+    steps = ("training.steps=120", "training.checkpoint_every=4", "training.log_every=1")
     return words("seed=0,1", *steps, *more)
 
 

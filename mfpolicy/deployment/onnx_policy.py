@@ -18,6 +18,7 @@ from mfpolicy.policy import PolicySpec
 from mfpolicy.policy.files import parse_spec
 from mfpolicy.policy.observation import checked_field
 from mfpolicy.policy.selection import starting_noise
+from mfpolicy.policy.tasks import task_numbers
 from mfpolicy.types import Observation
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class OnnxPolicy:
         state = checked_field(
             observation, "agent_pos", (rows, spec.n_obs_steps, spec.state_dim), cpu
         )
+        task_numbers(observation, spec, rows, cpu)  # another task than the graph's is refused
         shape = (rows, 1, spec.horizon, spec.action_dim)
         given = None if noise is None else _as_tensor(noise)
         e = starting_noise(shape, self._objective, cloud, given, self._generator)[:, 0]

@@ -16,6 +16,7 @@ from mfpolicy.options import check_whole
 from mfpolicy.policy import Policy
 from mfpolicy.policy.files import check_device
 from mfpolicy.policy.observation import check_colors, color_remedy
+from mfpolicy.policy.tasks import task_numbers
 from mfpolicy.types import Observation
 
 
@@ -119,6 +120,8 @@ class Runtime:
                     f"an observation must have the key {key!r}", received=sorted(fields)
                 )
             self._fill(key, fields[key])
+        rows = len(self._buffers["noise"])
+        task_numbers(observation, self.spec, rows, torch.device("cpu"))  # another one is refused
         if noise is None:
             shape = self._buffers["noise"].shape
             noise = self._noise.draw(shape, generator=generator).numpy()

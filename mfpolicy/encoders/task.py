@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Self
 
 import torch
@@ -78,6 +79,8 @@ class TaskEmbedding(TaskCondition):
 
     def only(self, task: int) -> Self:
         """See :class:`TaskCondition`."""
-        single = type(self)(tasks=1, dim=self.output_dim)
-        single.table = nn.Parameter(self.table.detach()[task : task + 1].clone())
-        return single.train(self.training).requires_grad_(self.table.requires_grad)
+        single = copy.deepcopy(self)  # a new one would draw weights, and shift the caller's draws
+        single.tasks = 1
+        chosen = self.table.detach()[task : task + 1].clone()
+        single.table = nn.Parameter(chosen, requires_grad=self.table.requires_grad)
+        return single

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from mfpolicy.errors import ConfigError, ObservationError, did_you_mean
@@ -23,7 +24,7 @@ def task_numbers(
     """Returns the number of each row's task (B,) int64; None where there is one task to do.
 
     Args:
-        observation: ``task`` is a name, a sequence of B names, or a tensor of B numbers.
+        observation: ``task`` is a name, a sequence of B names, or an array of B numbers.
         spec: of the policy.
         rows: B.
         device: where the numbers go.
@@ -44,16 +45,16 @@ def task_numbers(
             received=sorted(observation) if mapping else "no task",
             remedy=f"give one of {', '.join(spec.tasks)}; or take policy.for_task(…)",
         )
-    if isinstance(told, torch.Tensor):
-        return _checked(told.to(device), rows, len(spec.tasks))
-    names = [told] * rows if isinstance(told, str) else list(told)
+    if isinstance(told, (torch.Tensor, np.ndarray)):
+        return _checked(torch.as_tensor(told).to(device), rows, len(spec.tasks))
+    names = [told] * rows if isinstance(told, str) else list(_sequence(told))
     if len(names) != rows:
         raise ObservationError(
             f"task must be one name, or one for each of the {rows} rows", received=told
         )
     known = {name: number for number, name in enumerate(spec.tasks)}
     for name in names:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise ObservationError(
                 "task must be one that the policy was trained for",
                 received=name,
@@ -74,6 +75,16 @@ def require_one_task(spec: PolicySpec) -> None:
             received=f"one of {', '.join(spec.tasks)}",
             remedy="name the task with task=…, or in Python take policy.for_task(…)",
         )
+
+
+def _sequence(told: Any) -> Sequence[Any]:
+    if isinstance(told, Sequence):
+        return told
+    raise ObservationError(
+        "task must be a name, a sequence of names, or an array of numbers",
+        received=told,
+        remedy="give the name of the task",
+    )
 
 
 def _checked(numbers: torch.Tensor, rows: int, tasks: int) -> torch.Tensor:

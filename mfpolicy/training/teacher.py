@@ -141,7 +141,10 @@ def _check(teacher: PolicySpec, policy: Policy, options: TeacherOptions) -> None
     objective = _check_objective(theirs["objective"], policy.objective)
     theirs["network"] |= objective.network_options
     own["network"] |= policy.objective.network_options
-    parts = [p for p in ("encoder", "network") if _given(theirs[p]) != _given(own[p])]
+    for spec, plain in ((teacher, theirs), (policy.spec, own)):
+        plain["multitask"] = {"condition": (spec.multitask or {}).get("condition")}
+    alike = ("encoder", "network", "multitask")
+    parts = [part for part in alike if _given(theirs[part]) != _given(own[part])]
     if options.start and parts:
         raise ConfigError(
             f"a student that starts from its teacher's weights must have its {' and '.join(parts)}",

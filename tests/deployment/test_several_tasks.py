@@ -10,7 +10,7 @@ import mfpolicy
 from mfpolicy.deployment.action_module import ActionModule
 from mfpolicy.deployment.chunk_policy import EagerChunkPolicy, load_chunk_policy
 from mfpolicy.deployment.export.exporting import export_policy
-from mfpolicy.errors import ConfigError, TaskError
+from mfpolicy.errors import ConfigError, ObservationError, TaskError
 from mfpolicy.policy import Policy, save_policy
 
 TASKS = ("metaworld/drawer-open", "metaworld/button-press", "metaworld/door-open")
@@ -55,6 +55,31 @@ def test_a_compiled_policy_decides_as_the_one_that_is_told_the_task(several, bac
         np.testing.assert_allclose(actual, expected, atol=2e-5)
         answers.append(actual)
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
+
+
+def test_a_compiled_policy_refuses_the_name_of_another_task(several):
+    cloud, state, _ = _inputs(1)
+    decide = several.for_task(TASKS[0]).compile(backend="eager")
+    told = {"point_cloud": cloud, "agent_pos": state}
+    decide({**told, "task": TASKS[0]})
+    with pytest.raises(ObservationError, match="trained for"):
+        decide({**told, "task": TASKS[1]})
+
+
+@pytest.mark.parametrize("named", [1, [["a"]], ["metaworld/reach"], np.array([3])])
+def test_what_names_no_task_is_refused(several, named):
+    cloud, state, _ = _inputs(1)
+    with pytest.raises(ObservationError, match="task"):
+        several.predict({"point_cloud": cloud, "agent_pos": state, "task": named})
+
+
+def test_numbers_name_tasks(several):
+    cloud, state, noise = _inputs(1)
+    told = {"point_cloud": cloud, "agent_pos": state}
+    by_name, by_number = (
+        several.predict({**told, "task": task}, noise=noise) for task in (TASKS[1], np.array([1]))
+    )
+    assert by_name.equal(by_number)
 
 
 def test_an_export_and_a_server_are_of_the_task_that_was_named(several, tmp_path):

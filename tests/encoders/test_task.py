@@ -33,7 +33,9 @@ def test_only_the_tasks_of_a_batch_learn(name):
 def test_the_part_for_one_task_says_what_the_whole_says_of_it(name):
     told = _build(name, 3)
     for task in range(3):
+        before = torch.get_rng_state()
         single = told.only(task)
+        assert torch.get_rng_state().equal(before)
         assert single.tasks == 1
         assert single(None, 2).equal(told(torch.tensor([task, task]), 2))
     with torch.no_grad():

@@ -46,6 +46,7 @@ def attempt(work: Path, budget_s: int, collect_s: float, episodes: int, seed: in
     run = work / f"run-{budget_s}s-{seed}"
     train_s = timed(
         *("train", f"task=metaworld/{TASK}", f"data={work / TASK}.zarr", f"out={run}"),
+        "policy=mp1_small",
         *(f"budget={budget_s}s", f"seed={seed}", "logging.wandb=disabled"),
         "logging.progress=false",
     )

@@ -8,11 +8,13 @@ import yaml
 from safetensors.torch import load_file
 
 from mfpolicy.config import compose
-from mfpolicy.data import WindowDataset, augment, open_dataset
+from mfpolicy.data import WindowDataset, augment
 from mfpolicy.errors import ConfigError, RunError
 from mfpolicy.training import train
 from mfpolicy.training.distributed import World
-from mfpolicy.training.train import _build, _windows
+from mfpolicy.training.run_folder import claim_run_folder
+from mfpolicy.training.several import describe_datasets, load_windows, open_datasets
+from mfpolicy.training.train import _build
 from mfpolicy.training.update import Update
 from oracles.demonstrations import write_dataset
 
@@ -38,9 +40,10 @@ def updates(dataset, tmp_path_factory):
         words += ["task=metaworld/drawer-open", "network=unet1d_small", *overrides]
         words += ["network.widths=[16,16,16]"]
         config = compose("train", [*words, "encoder.widths=[8]", "training.batch_size=16"])
-        data, device = open_dataset(dataset), torch.device("cpu")
-        windows = _windows(WindowDataset, data, config, device, [0, 1, 2, 3])
-        policy = _build(config, data, windows, seeds=None)
+        datasets = open_datasets(config)
+        windows, _ = load_windows(WindowDataset, datasets, config, torch.device("cpu"))
+        claim = claim_run_folder(config, describe_datasets(datasets, config))
+        policy = _build(config, datasets, windows, claim)
         return Update(policy, windows, config, World())
 
     return make
@@ -77,7 +80,9 @@ def test_without_augmentation_a_step_sees_the_windows_themselves(updates):
     update = updates()
     assert update.augmenter is None
     expected = update.windows.batch(update.sampler.rows(3))
-    for name, value in vars(update.batch_of(3)).items():
+    seen = vars(update.batch_of(3))
+    assert seen.pop("task") is None
+    for name, value in seen.items():
         assert torch.equal(value, getattr(expected, name))
 
 

@@ -1,7 +1,7 @@
 """How often the intervals of means over tasks cover, and those of a stratified bootstrap.
 
-Outcomes of eight tasks whose logits vary by training seed and by initial state; two methods of the
-same kind, whose true difference is nothing:
+Outcomes of eight tasks whose logits vary by training seed and by initial state, of spread rates or
+all but one saturated; two methods of the same kind, whose true difference is nothing:
 
     python -m benchmarks.interval_coverage --out benchmarks/results/2026-11-27-interval-coverage
 """
@@ -13,24 +13,31 @@ import json
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit, logit
 
 from benchmarks.provenance import provenance
 from mfpolicy.evaluation.aggregates import Cell, mean_difference, mean_rate
 
-RATES = np.array([0.999, 0.99, 0.97, 0.95, 0.9, 0.8, 0.6, 0.4])
-SPREADS = ((0.0, 0.0), (0.0, 2.0), (0.5, 1.0), (1.0, 1.0))
-"""Standard deviation of the logit by training seed and by initial state."""
+RATES = {
+    "spread": np.array([0.999, 0.99, 0.97, 0.95, 0.9, 0.8, 0.6, 0.4]),
+    "saturated": np.array([*[1.0] * 7, 0.5]),
+}
+"""Of the tasks, where nothing varies."""
+CONDITIONS = (
+    *(("spread", spread) for spread in ((0.0, 0.0), (0.0, 2.0), (0.5, 1.0), (1.0, 1.0))),
+    *(("saturated", spread) for spread in ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))),
+)
+"""Rates; standard deviation of the logit by training seed and by initial state."""
 SEEDS = (1, 2, 3)
 DRAWS = 300
 
 
 def outcomes(
-    rng: np.random.Generator, seeds: int, states: np.ndarray, by_training: float
+    rng: np.random.Generator, rates: np.ndarray, seeds: int, states: np.ndarray, by_training: float
 ) -> np.ndarray:
     """(8, seeds, episodes) bool; ``states`` (8, 1, episodes) shift the logits of all seeds."""
-    logit = np.log(RATES / (1 - RATES))[:, None, None] + states
-    logit = logit + by_training * rng.normal(size=(len(RATES), seeds, 1))
-    return rng.random((len(RATES), seeds, states.shape[2])) < 1 / (1 + np.exp(-logit))
+    shift = states + by_training * rng.normal(size=(len(rates), seeds, 1))
+    return rng.random(shift.shape) < expit(logit(rates)[:, None, None] + shift)
 
 
 def cells(table: np.ndarray) -> dict[str, Cell]:
@@ -51,16 +58,18 @@ def bootstrap(rng: np.random.Generator, table: np.ndarray) -> tuple[float, float
     return float(low), float(high)
 
 
-def coverage(seeds: int, spread: tuple[float, float], episodes: int, trials: int) -> dict:
+def coverage(
+    seeds: int, tasks: str, spread: tuple[float, float], episodes: int, trials: int
+) -> dict:
     """Shares of the trials in which each interval holds what is true."""
     rng = np.random.default_rng(0)
-    by_training, by_state = spread
-    shift = np.hypot(by_training, by_state) * rng.normal(size=(len(RATES), 400_000))
-    truth = float((1 / (1 + np.exp(-np.log(RATES / (1 - RATES))[:, None] - shift))).mean())
+    rates, (by_training, by_state) = RATES[tasks], spread
+    shift = np.hypot(by_training, by_state) * rng.normal(size=(len(rates), 400_000))
+    truth = float(expit(logit(rates)[:, None] + shift).mean())
     held = dict.fromkeys(("mean", "difference", "bootstrap"), 0)
     for _ in range(trials):
-        states = by_state * rng.normal(size=(len(RATES), 1, episodes))
-        a, b = (outcomes(rng, seeds, states, by_training) for _ in range(2))
+        states = by_state * rng.normal(size=(len(rates), 1, episodes))
+        a, b = (outcomes(rng, rates, seeds, states, by_training) for _ in range(2))
         intervals = {
             "mean": (mean_rate(cells(a)).interval, truth),
             "difference": (mean_difference(cells(a), cells(b)).interval, 0.0),
@@ -69,25 +78,29 @@ def coverage(seeds: int, spread: tuple[float, float], episodes: int, trials: int
         for name, ((low, high), true) in intervals.items():
             held[name] += low <= true <= high
     shares = {name: count / trials for name, count in held.items()}
-    return {"training_seeds": seeds, "by_training": by_training, "by_state": by_state, **shares}
+    about = {"by_training": by_training, "by_state": by_state}
+    return {"training_seeds": seeds, "rates": tasks, **about, **shares}
 
 
 def table(rows: list[dict], episodes: int, trials: int, about: dict) -> str:
     """The result as Markdown."""
     lines = [
-        f"Share of {trials} trials in which 95 % intervals hold the truth: eight tasks of rates "
-        f"from 0.4 to 0.999 (without spread), {episodes} episodes on initial states that training "
-        "seeds and methods share. Logits vary with the standard deviations given. Mean and "
+        f"Share of {trials} trials in which 95 % intervals hold the truth: eight tasks, "
+        f"{episodes} episodes on initial states that training seeds and methods share. Rates, "
+        "where nothing varies: spread from 0.4 to 0.999, or saturated: one of 0.5, seven of 1. "
+        "Logits vary with the standard deviations given. Mean and "
         "difference: mfpolicy.evaluation.aggregates; bootstrap: of the mean, over runs, stratified "
         f"by task, {DRAWS} draws. Commit {about['commit']}.",
         "",
-        "| training seeds | by training seed | by initial state | mean | difference | bootstrap |",
-        "|---:|---:|---:|---:|---:|---:|",
+        "| training seeds | rates | by training seed | by initial state | mean | difference "
+        "| bootstrap |",
+        "|---:|---|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         shares = " | ".join(f"{row[name]:.3f}" for name in ("mean", "difference", "bootstrap"))
         lines.append(
-            f"| {row['training_seeds']} | {row['by_training']} | {row['by_state']} | {shares} |"
+            f"| {row['training_seeds']} | {row['rates']} | {row['by_training']} "
+            f"| {row['by_state']} | {shares} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -101,9 +114,9 @@ def main() -> None:
     given = parser.parse_args()
     about = provenance()
     rows = [
-        coverage(seeds, spread, given.episodes, given.trials)
+        coverage(seeds, tasks, spread, given.episodes, given.trials)
         for seeds in SEEDS
-        for spread in SPREADS
+        for tasks, spread in CONDITIONS
     ]
     content = {**about, "episodes": given.episodes, "trials": given.trials, "rows": rows}
     given.out.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")

@@ -10,7 +10,8 @@ J. Surv. Stat. Methodol. 3, 484–503):
    A task's is that of independent episodes, times a design effect.
 2. The design effect is of training seeds and evaluation seeds, pooled over the tasks:
    :mod:`mfpolicy.evaluation.clustering`.
-3. The quantile is Student's with the degrees of freedom of the training seeds.
+3. The quantile is Student's with the degrees of freedom of the training seeds, of those tasks on
+   which policies vary at all (Satterthwaite).
 
 The stratified bootstrap of Agarwal et al. (2021) resamples whole runs. With one run a task it has
 nothing to resample, with three its variance is a third too small, and where all episodes succeeded
@@ -172,9 +173,18 @@ def mean_difference(
     )
 
 
-def paired_effect(a: Mapping[str, Cell], b: Mapping[str, Cell]) -> DesignEffect:
-    """The design effect of the paired differences between two methods, over all their tasks."""
-    return _effect_of(_paired(a, b))
+def paired_effect(
+    a: Mapping[str, Cell], b: Mapping[str, Cell], policies: Mapping[str, str] | None = None
+) -> DesignEffect:
+    """The design effect of the paired differences between two methods, over all their tasks.
+
+    Args:
+        a: outcomes of one method, as in :func:`mean_rate`.
+        b: outcomes of the other.
+        policies: task → a name that those share which are of the same trained policies, such as
+            several perturbations of one task; None: each is of its own.
+    """
+    return _effect_of(_paired(a, b), policies)
 
 
 def paired_cells(a: Cell, b: Cell) -> dict[int, dict[int, tuple[bool, bool]]]:
@@ -193,12 +203,14 @@ def _paired(a: Mapping[str, Cell], b: Mapping[str, Cell]) -> dict[str, _Pairs]:
     return {task: cell for task, cell in pairs.items() if cell}
 
 
-def _effect_of(pairs: Mapping[str, _Pairs]) -> DesignEffect:
+def _effect_of(
+    pairs: Mapping[str, _Pairs], policies: Mapping[str, str] | None = None
+) -> DesignEffect:
     differences = [
         {s: {e: float(x) - float(y) for e, (x, y) in cell.items()} for s, cell in cells.items()}
         for cells in pairs.values()
     ]
-    return design_effect(differences)
+    return design_effect(differences, [(policies or {}).get(task, task) for task in pairs])
 
 
 def _variance(shares: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mfpolicy.errors import UserError
-from mfpolicy.evaluation.aggregates import mean_difference, mean_rate
+from mfpolicy.evaluation.aggregates import mean_difference, mean_rate, paired_effect
 from mfpolicy.evaluation.clustering import design_effect
 from mfpolicy.evaluation.statistics import compare_paired, wilson_interval
 
@@ -74,6 +74,52 @@ def test_policies_that_differ_as_a_whole_tell_as_much_as_their_number():
     assert effect.degrees == pytest.approx(3)
     low, high = mean_rate(cells(table)).interval
     assert low < 0.1 < 0.9 < high
+
+
+def test_tasks_on_which_policies_do_not_vary_give_no_degrees_of_freedom():
+    vary = np.zeros((1, 4, 50), bool)
+    vary[:, :2] = True
+    saturated = np.ones((7, 4, 50), bool)
+    effect = design_effect(list(cells(np.concatenate([vary, saturated])).values()))
+    assert effect.degrees == pytest.approx(3)
+    alike = design_effect(list(cells(np.concatenate([vary] * 5)).values()))
+    assert alike.degrees == pytest.approx(5 * 3)
+
+
+def test_outcomes_of_the_same_policies_count_their_training_seeds_once():
+    vary = np.zeros((3, 4, 50), bool)
+    vary[:, :2] = True
+    several = list(cells(vary).values())
+    assert design_effect(several, ["t", "t", "t"]).degrees == pytest.approx(3)
+    # Four times as much of the variance comes of the policies t as of u.
+    uneven = design_effect([*several, *several[:2]], [*"tttt", "u"])
+    assert uneven.degrees == pytest.approx(5**2 / (4**2 / 5 + 1 / 5) - 2)
+    keys = list(cells(vary))
+    changes = cells(vary), cells(~vary)
+    assert paired_effect(*changes, dict.fromkeys(keys, "t")).degrees == pytest.approx(3)
+    assert paired_effect(*changes).degrees == pytest.approx(9)
+
+
+def test_policies_whose_rates_are_equal_by_chance_leave_the_variance_unknown():
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.permutation(first(30, 60)) for _ in range(2)])
+    effect = design_effect(list(cells(rows[None]).values()))
+    assert effect.factor == 1
+    assert 1 <= effect.degrees < 2
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_intervals_cover_where_all_tasks_but_one_are_saturated(seeds):
+    rng = np.random.default_rng(2)
+    held, trials = 0, 60
+    for _ in range(trials):
+        table = np.ones((8, seeds, 40), bool)
+        chance = 1 / (1 + np.exp(-rng.normal(size=(seeds, 1))))
+        table[0] = rng.random((seeds, 40)) < chance
+        low, high = mean_rate(cells(table)).interval
+        held += low <= 7.5 / 8 <= high
+    # With S - 1 degrees of freedom counted for every task they cover in 70 and 85 %.
+    assert held >= 55
 
 
 def test_the_design_effect_needs_two_training_seeds_and_is_pooled_over_tasks():

@@ -64,10 +64,10 @@ def learning_curves(results: Results) -> Series | None:
     have = [{task for cells in steps.values() for task in cells} for steps in curves.values()]
     tasks = _ordered(results.tasks, set.intersection(*have) if have else set())
     # Not that of the tables: a cluster's weight depends on its number of episodes, few here.
-    effects = {
-        method: design_effect([cell for cells in steps.values() for cell in cells.values()])
-        for method, steps in curves.items()
-    }
+    effects = {}
+    for method, steps in curves.items():
+        each = [(task, cell) for cells in steps.values() for task, cell in cells.items()]
+        effects[method] = design_effect([cell for _, cell in each], [task for task, _ in each])
     points = {
         method: {
             step: mean_rate({task: cells[task] for task in tasks}, effect=effects[method])
@@ -138,10 +138,12 @@ def _change_effects(results: Results) -> dict[str, DesignEffect]:
         records = results.of(method)
         plain = outcomes(records)
         pairs: tuple[dict[str, Cell], dict[str, Cell]] = ({}, {})
+        policies = {}
         for name in {name for record in records for name in record.evaluations} - {LAST}:
             for task, cell in outcomes(records, evaluation=name).items():
-                pairs[0][f"{name} {task}"], pairs[1][f"{name} {task}"] = cell, plain[task]
-        found[method] = paired_effect(*pairs)
+                key = f"{name} {task}"
+                pairs[0][key], pairs[1][key], policies[key] = cell, plain[task], task
+        found[method] = paired_effect(*pairs, policies)
     return found
 
 

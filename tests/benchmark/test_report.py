@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -275,8 +276,20 @@ def test_all_files_are_written_and_the_markdown_shows_the_pictures(files):
     assert names == sorted(path.name for path in files)
     text = files[1].read_text()
     assert set(re.findall(r"\]\((.*?)\)", text)) == {n for n in names if n.endswith(".png")}
-    numbers = json.loads((files[0].parent / "summary.json").read_text())
+    numbers = json.loads((files[0].parent / "report_summary.json").read_text())
     assert numbers["success"]["dp3"].keys() == set(list(GROUPS)[:3])
+
+
+def test_reports_in_one_folder_keep_clear_of_each_other_and_links_hold_in_any_name(tmp_path):
+    made = build_report(select([cell("mp1", PUSH)]))
+    (tmp_path / "summary.json").write_text("of an evaluation")
+    one, other = (write_report(made, tmp_path / f"{name}.html") for name in ("my (1) report", "b"))
+    assert not set(one) & set(other)
+    assert (tmp_path / "summary.json").read_text() == "of an evaluation"
+    links = re.findall(r"\]\((.*?)\)", one[1].read_text())
+    assert links
+    assert {unquote(link) for link in links} == {p.name for p in one if p.suffix == ".png"}
+    assert not any(" " in link for link in links)
 
 
 def test_the_tables_of_the_markdown_have_as_many_cells_as_their_heads(files):

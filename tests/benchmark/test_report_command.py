@@ -33,7 +33,7 @@ def test_it_writes_the_files_and_says_what_the_numbers_say(folder, tmp_path, cap
     assert "regression has no record of 2 of 3 tasks" in said
     assert "<title>All of it</title>" in out.read_text()
     assert "| `mp1_plus` | `mp1` | `regression` |" in (out.parent / "table.md").read_text()
-    numbers = json.loads((out.parent / "summary.json").read_text())
+    numbers = json.loads((out.parent / "table_summary.json").read_text())
     assert list(numbers["success"]) == ["mp1_plus", "mp1", "regression"]
     assert numbers["common_tasks"] == ["metaworld/push"]
     assert "table_tasks.png" in {path.name for path in out.parent.iterdir()}

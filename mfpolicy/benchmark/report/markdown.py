@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from mfpolicy.benchmark.report.build import Report
 from mfpolicy.benchmark.report.table import Entry, Section, Table
@@ -20,7 +21,7 @@ def markdown(report: Report, pictures: Mapping[str, str], *, level: int = 3) -> 
 
     Args:
         report: what to write.
-        pictures: name of a picture → its file, as the text links to it.
+        pictures: name of a picture → its file, relative to the text's.
         level: of its headings; its title is one above and left out at level 1.
     """
     heading = "#" * level
@@ -48,7 +49,8 @@ def _section(section: Section, heading: str, pictures: Mapping[str, str]) -> lis
     for table in section.tables:
         parts += _captioned(table)
     for picture in section.pictures:
-        parts.append(f"![{escaped(picture.caption)}]({pictures[picture.name]})")
+        address = quote(pictures[picture.name])
+        parts.append(f"![{escaped(picture.caption)}]({address})")
     return parts
 
 

@@ -11,14 +11,13 @@ from mfpolicy.benchmark.report.markdown import markdown
 from mfpolicy.benchmark.report.page import page
 from mfpolicy.errors import ConfigError
 
-SUMMARY = "summary.json"
 ENDING = ".html"
 
 
 def write_report(report: Report, out: str | Path) -> list[Path]:
-    """Writes NAME.html, NAME.md, NAME_….png for its pictures, and summary.json, all beside another.
+    """Writes NAME.html, NAME.md, NAME_….png for its pictures, and NAME_summary.json.
 
-    Each file is replaced when its new content is complete.
+    All lie beside another. Each file is replaced when its new content is complete.
 
     Args:
         report: what to write.
@@ -34,11 +33,12 @@ def write_report(report: Report, out: str | Path) -> list[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     shown = [picture for section in report.sections for picture in section.pictures]
     files = {picture.name: f"{target.stem}_{picture.name}.png" for picture in shown}
+    numbers = json.dumps(report.summary, indent=1, allow_nan=False) + "\n"
     content: dict[str, bytes] = {
         target.name: page(report).encode(),
         f"{target.stem}.md": markdown(report, files).encode(),
         **{files[picture.name]: picture.png for picture in shown},
-        SUMMARY: (json.dumps(report.summary, indent=1, allow_nan=False) + "\n").encode(),
+        f"{target.stem}_summary.json": numbers.encode(),
     }
     for name, data in content.items():
         _replace(target.with_name(name), data)

@@ -205,10 +205,59 @@ def test_of_two_records_of_a_cell_the_latest_counts_and_it_is_told():
     assert select([old, old]).duplicates == ()
 
 
-def test_cells_with_other_settings_are_told():
-    odd = cell("mp1", PEN, overrides=("policy=mp1", "training.steps=2000"))
-    said = analyze(select([cell("mp1", PUSH), cell("mp1", "metaworld/lever-pull"), odd]))
-    assert any("adroit/pen mp1 d10-s0" in r and "same settings" in r for r in said.remarks)
+def settings_remarks(*configs, **more):
+    tasks = [PUSH, PEN, "metaworld/lever-pull"]
+    records = [
+        cell("mp1", task, config={"training.steps": 1000, "network.name": "unet"} | config, **more)
+        for task, config in zip(tasks, configs, strict=True)
+    ]
+    return [r for r in analyze(select(records)).remarks if "same settings" in r]
+
+
+def test_cells_with_other_settings_are_told_whatever_the_words():
+    same_words = settings_remarks({}, {"network.name": "mlp_mixer"}, {})
+    assert len(same_words) == 1
+    assert "1 differ from most, in network.name: adroit/pen mp1 d10-s0." in same_words[0]
+    assert "in ema.decay" in settings_remarks({}, {}, {"ema.decay": 0.5})[0]
+
+
+def test_kept_snapshots_other_words_and_later_options_are_the_same_settings():
+    assert settings_remarks({"training.snapshots": 5}, {}, {"augment": None}) == []
+    records = [cell("mp1", task, overrides=(f"a={task}",)) for task in (PUSH, PEN)]
+    assert not any("same settings" in r for r in analyze(select(records)).remarks)
+
+
+def test_unequal_budgets_are_told():
+    def said(**more):
+        long = dataclasses.replace(cell("mp1", PUSH).training, **more)
+        records = [cell("mp1", PUSH), cell("dp3", PUSH, training=long)]
+        return [r for r in analyze(select(records)).remarks if "equally long" in r]
+
+    assert said() == said(steps=500, batch_size=128) == []
+    assert said(steps=3000)[0].endswith("mp1 64,000; dp3 192,000.")
+
+
+def test_steps_and_perturbations_of_a_policy_tell_no_more_of_training_seeds_than_one():
+    """Intervals of the same outcomes, given once or many times."""
+
+    def made(seed, count):
+        record = cell("mp1", PUSH, seed, chance=(0.8, 0.6, 0.4)[seed])
+        last = record.evaluations["last"]
+        worse = dataclasses.replace(
+            last, episodes=cell("mp1", PUSH, seed, chance=0.3).evaluations["last"].episodes
+        )
+        return dataclasses.replace(
+            record,
+            evaluations={"last": last} | {f"noise_{n}": worse for n in range(count)},
+            curve=tuple(CurvePoint(100 * n + 100, last.episodes) for n in range(count + 1)),
+        )
+
+    few, many = (analyze(select([made(s, count) for s in range(3)])) for count in (1, 6))
+    means = [each.curves.points["mp1"][100] for each in (few, many)]
+    changes = [each.perturbed[0].change for each in (few, many)]
+    for once, often in (means, changes):
+        assert often.interval == pytest.approx(once.interval)
+        assert once.design_effect > 1
 
 
 def test_times_of_different_machines_are_told():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mfpolicy.benchmark.record import LAST, CellRecord
 from mfpolicy.benchmark.report.cost import processor
 from mfpolicy.benchmark.report.results import SUITES_AT_END, Results, cell_name
 from mfpolicy.benchmark.report.series import top5
 
+SNAPSHOTS = "training.snapshots"
 _SHOWN = 8
 
 
@@ -24,6 +28,7 @@ def remarks(results: Results, alone: list[str]) -> list[str]:
         *_twice(results),
         *_episodes(results),
         *_settings(results),
+        *_budgets(results),
         *_baseline(results, alone),
         *_demonstrations(results),
         *_top5(results),
@@ -71,19 +76,53 @@ def _seeds(record: CellRecord) -> tuple[int, ...]:
 
 
 def _settings(results: Results) -> list[str]:
+    """Whether the cells of each method were trained alike, whatever the words that said so."""
     found = []
     for method in results.methods:
-        kinds = Counter((r.overrides, r.training.steps) for r in results.of(method))
-        if len(kinds) > 1:
-            usual = kinds.most_common(1)[0][0]
-            odd = [
-                cell_name(r) for r in results.of(method) if (r.overrides, r.training.steps) != usual
-            ]
+        cells = results.of(method)
+        kinds = Counter(json.dumps(_config(r), sort_keys=True) for r in cells)
+        usual = json.loads(kinds.most_common(1)[0][0])
+        keys = {cell_name(r): _differing(usual, _config(r)) for r in cells}
+        odd = [name for name, differing in keys.items() if differing]
+        if odd:
+            which = sorted(set().union(*keys.values()))
             found.append(
                 f"The cells of {method} were not all trained with the same settings; "
-                f"{len(odd)} differ from most: {_short(odd)}."
+                f"{len(odd)} differ from most, in {_short(which)}: {_short(odd)}."
             )
     return found
+
+
+def _config(record: CellRecord) -> dict[str, Any]:
+    """As a record's file has it; how many policies were kept along a training decides nothing."""
+    kept = {key: value for key, value in record.config.items() if key != SNAPSHOTS}
+    return json.loads(json.dumps(kept))
+
+
+def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> set[str]:
+    """Keys of other values. One that a record lacks is an option of a later version, off there."""
+    both = {key for key in a.keys() & b.keys() if a[key] != b[key]}
+    return both | {key for key in a.keys() ^ b.keys() if a.get(key, b.get(key))}
+
+
+def _budgets(results: Results) -> list[str]:
+    """Whether all cells learnt from as many windows."""
+    seen = {
+        method: sorted({r.training.steps * r.training.batch_size for r in results.of(method)})
+        for method in results.methods
+    }
+    if len({count for counts in seen.values() for count in counts}) < 2:
+        return []
+    shown = "; ".join(f"{method} {_range(counts)}" for method, counts in seen.items())
+    return [
+        "Trainings were not equally long, so that a difference may come of that; windows seen "
+        f"(steps × batch size): {shown}."
+    ]
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = counts[0], counts[-1]
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _baseline(results: Results, alone: list[str]) -> list[str]:

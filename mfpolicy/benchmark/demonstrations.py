@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from mfpolicy.data import Dataset, open_dataset
 from mfpolicy.errors import DataError
 from mfpolicy.evaluation.records import write_json
 from mfpolicy.sweep.record import POLL_S, lock_or_none
+from mfpolicy.training.data_description import describe_data
 
 Collect = Callable[[str, Path, int], Any]
 """Collects demonstrations from seed 0 on, or goes on: (task, path, episodes); picklable."""
@@ -30,6 +33,8 @@ def provide(path: Path, task: str, episodes: int, collect: Collect) -> Collected
     Raises:
         DataError: what is there is another dataset, or the expert fails too often.
     """
+    if (there := _complete(path, task, episodes)) is not None:
+        return there  # without the lock: what is complete may lie where nobody can write
     while (lock := lock_or_none(path.with_name(f"{path.name}.making"))) is None:
         time.sleep(POLL_S)
     try:
@@ -50,6 +55,26 @@ def read_collected(path: Path) -> Collected:
         DataError: there is no dataset, or it is damaged.
     """
     return _collected(path, open_dataset(path))
+
+
+def digest_of(path: Path, episodes: int) -> str | None:
+    """Which demonstrations a dataset holds, None where not so many are there (yet)."""
+    try:
+        return _digest_at(path, episodes, (path / "zarr.json").stat().st_mtime_ns)
+    except (DataError, OSError):
+        return None
+
+
+@functools.lru_cache(maxsize=512)
+def _digest_at(path: Path, episodes: int, _changed_ns: int) -> str | None:
+    """Kept, as every method and seed asks; whatever is committed changes the time."""
+    dataset = open_dataset(path)
+    return _digest(dataset) if dataset.episode_count == episodes else None
+
+
+def _digest(dataset: Dataset) -> str:
+    said = json.dumps(describe_data(dataset), sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def _complete(path: Path, task: str, episodes: int) -> Collected | None:
@@ -77,6 +102,7 @@ def _collected(path: Path, dataset: Dataset) -> Collected:
         attempts=dataset.episode_count + len(dataset.journal.get("failed_seeds", ())),
         seconds=json.loads(note.read_text())["seconds"] if note.is_file() else None,
         seeds=() if dataset.seeds is None else tuple(dataset.seeds.tolist()),
+        digest=_digest(dataset),
     )
 
 

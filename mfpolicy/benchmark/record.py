@@ -43,12 +43,18 @@ class Evaluation:
         seconds: wall-clock time of the last call that ran an episode.
         episodes: in the order of their seeds.
         latency_ms: of a decision: p50, p95, p99, max, and ``stages``, stage → its median.
+        settings: of :class:`~mfpolicy.evaluation.summary.EvalSummary`: how chunks were sampled,
+            compiled and executed.
+        machine: what the last of the episodes ran on. packages: versions then.
     """
 
     perturbation: dict[str, Any]
     seconds: float
     episodes: tuple[Outcome, ...]
     latency_ms: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,10 @@ class Collected:
 
     Attributes:
         episodes: kept. steps: control steps of all of them. attempts: of the expert.
-        seconds: it took to collect them, None where they were there already.
+        seconds: it took to collect them, of the last call that did; None where no benchmark did.
         seeds: of the kept episodes.
+        digest: of what the dataset holds and of its recipe, the same for the same demonstrations;
+            None in records of earlier versions.
     """
 
     episodes: int
@@ -74,6 +82,7 @@ class Collected:
     attempts: int
     seconds: float | None
     seeds: tuple[int, ...]
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,9 +117,10 @@ class CellRecord:
         collected: the demonstrations. training: the training.
         evaluations: name → episodes; always ``last``.
         curve: evaluations along the training, in its order; empty where none were asked for.
-        machine: what it ran on. packages: versions.
-        commit: of this package's sources, None where they are no checkout.
-        time: when the cell was finished, ISO 8601 with time zone.
+        machine: what the training began on. packages: versions then.
+        commit: of this package's sources when the training began, None where they were no checkout
+            or the run folder does not say.
+        time: when the last episode of ``last`` ended, ISO 8601 with time zone.
     """
 
     task: str
@@ -139,6 +149,9 @@ class CellRecord:
             raise RunError(
                 f"a record must hold the evaluation {LAST!r}", received=list(self.evaluations)
             )
+        for name, part in (*self.evaluations.items(), *((p.step, p) for p in self.curve)):
+            if not part.episodes:
+                raise RunError("every evaluation of a record must have episodes", received=name)
 
     def save(self, folder: str | Path) -> Path:
         """Writes the record below the folder of records, whole or not at all; returns its path."""

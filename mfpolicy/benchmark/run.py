@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from mfpolicy.benchmark.demonstrations import Collect
+from mfpolicy.benchmark.provenance import source_commit
 from mfpolicy.benchmark.work import BenchmarkWork, Evaluate
 from mfpolicy.config import Benchmark
 from mfpolicy.sweep import SweepResult, in_folder, run_cells
@@ -46,5 +47,6 @@ def run_benchmark(
         driver=os.getpid(),
         collect=collect,
         records=benchmark.records.resolve(),
+        commit=source_commit(),
     )
     return run_cells(work, benchmark.config.sweep, progress=progress)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from mfpolicy.benchmark.demonstrations import digest_of
 from mfpolicy.benchmark.record import LAST, CellRecord
 from mfpolicy.config import BenchmarkCell, TrainConfig
 from mfpolicy.config.convert import leaves, to_mapping
@@ -30,11 +32,12 @@ def recorded_config(config: TrainConfig) -> dict[str, Any]:
 def differences(record: CellRecord, cell: BenchmarkCell, *, episodes: int) -> list[str]:
     """What the record was made with and the cell is not, as ``key: recorded -> asked``.
 
-    A key that the record does not have is an option of a later version: at its default it is what
-    the record was made with. A record with a learning curve also answers who asks for none.
+    A key that the record does not have is an option of a later version: where it is off, it is what
+    the record was made with. A record with a learning curve also answers who asks for none. The
+    demonstrations are compared where they are there.
 
     Args:
-        record: of the same task, method, seed and number of demonstrations.
+        record: found where that of the cell lies.
         cell: that is asked for.
         episodes: evaluated at the end, from seed 10000 on.
     """
@@ -42,15 +45,32 @@ def differences(record: CellRecord, cell: BenchmarkCell, *, episodes: int) -> li
 
 
 def _differences(record: CellRecord, cell: BenchmarkCell, episodes: int) -> Iterator[str]:
+    what = {
+        "task": (record.task, cell.config.task),
+        "method": (record.method, cell.method),
+        "seed": (record.seed, cell.config.seed),
+        "demonstrations": (record.demonstrations, cell.demonstrations),
+    }
+    for key, (old, new) in what.items():
+        if old != new:
+            yield f"{key}: {old!r} -> {new!r}"
     seeds = [outcome.seed for outcome in record.evaluations[LAST].episodes]
     if seeds != list(range(FIRST_SEED, FIRST_SEED + episodes)):
         yield f"episodes: {len(seeds)} from seed {min(seeds)} -> {episodes} from {FIRST_SEED}"
-    asked, said = recorded_config(cell.config), {w.partition("=")[0] for w in cell.overrides}
+    asked = recorded_config(cell.config)
     for key in sorted({*asked, *record.config}):
-        if key not in record.config and key not in said:
+        if key not in record.config and not asked[key]:
             continue
         if key == _SNAPSHOTS and not asked[key]:
             continue
         old, new = record.config.get(key), asked.get(key)
         if old != new:
             yield f"{key}: {old!r} -> {new!r}"
+    shown = record.collected.digest
+    if shown is not None and shown != (there := _digest_there(cell)) and there is not None:
+        yield f"digest of the demonstrations: {shown} -> {there}"
+
+
+def _digest_there(cell: BenchmarkCell) -> str | None:
+    """Of the cell's demonstrations, None where they are not all there."""
+    return digest_of(Path(str(cell.config.data)), cell.demonstrations)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mfpolicy.benchmark.demonstrations import Collect, provide, read_collected
-from mfpolicy.benchmark.provenance import source_commit
+from mfpolicy.benchmark.provenance import note_beginning, read_beginning
 from mfpolicy.benchmark.record import (
     LAST,
     CellRecord,
@@ -38,6 +37,16 @@ if TYPE_CHECKING:
 CURVE_EPISODES = 20
 """Evaluated at each point of a learning curve, as the literature does."""
 
+EVALUATED_WITH = (
+    "nfe",
+    "noise_scale",
+    "guidance_scale",
+    "execution",
+    "latency_ms_injected",
+    "compiled",
+)
+"""What a record keeps of an evaluation's settings, as :class:`EvalSummary` names it."""
+
 
 class Evaluate(Protocol):
     """Measures a run folder on episodes from seed 10000 on; picklable."""
@@ -58,12 +67,14 @@ class BenchmarkWork(CellWork):
         evaluate: measures a trained cell.
         collect: makes the demonstrations.
         records: folder of the records, absolute.
+        commit: of the sources that the cells are run with, None where it is not known.
     """
 
     cells: Sequence[BenchmarkCell]
     evaluate: Evaluate
     collect: Collect
     records: Path
+    commit: str | None
 
     def path(self, number: int) -> Path:
         """Where the cell's record lies."""
@@ -100,10 +111,15 @@ class BenchmarkWork(CellWork):
         return True
 
     def prepare(self, number: int) -> None:
-        """Provides the demonstrations."""
+        """Provides the demonstrations, and notes what a new training begins with."""
+        from mfpolicy.policy.files import check_device
+
         cell = self.cells[number]
         task, data = str(cell.config.task), Path(str(cell.config.data))
         provide(data, task, cell.demonstrations, self.collect)
+        about = {"commit": self.commit, "packages": package_versions()}
+        machine = machine_facts(str(check_device(cell.config.device)))
+        note_beginning(self.files(number).run, {**about, "machine": machine})
 
     def trained(self, begun: Progress, summary: TrainSummary) -> Progress:
         """The sweep's record of a trained cell; it is finished when it is evaluated."""
@@ -115,6 +131,8 @@ class BenchmarkWork(CellWork):
         cell, run = self.cells[number], self.files(number).run
         last = self.evaluate(run, self.episodes, self.threads, device)
         outcomes = _outcomes(last)
+        trained = _trained(run, done, cell.config.training.batch_size)
+        began = read_beginning(run) or {}
         record = CellRecord(
             task=str(cell.config.task),
             difficulty=cell.difficulty,
@@ -126,25 +144,30 @@ class BenchmarkWork(CellWork):
             parameters=_parameters(run),
             nfe=last.nfe,
             collected=read_collected(Path(str(cell.config.data))),
-            training=_trained(run, done, cell.config.training.batch_size),
+            training=trained,
             evaluations={LAST: _evaluation(last, outcomes)},
-            curve=tuple(self._curve(run, device, outcomes)),
-            machine=machine_facts(device),
-            packages=package_versions(),
-            commit=source_commit(),
-            time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            curve=tuple(self.curve(run, device, last.checkpoint_step, outcomes)),
+            machine=began.get("machine", last.machine),
+            packages=began.get("packages", last.packages),
+            commit=began.get("commit"),
+            time=last.date,
         )
         record.save(self.records)
         return _finished(done, record)
 
-    def _curve(self, run: Path, device: str, last: Sequence[Outcome]) -> list[CurvePoint]:
-        """Evaluates what was kept along the training; the last one is the last checkpoint."""
+    def curve(
+        self, run: Path, device: str, step_of_last: int | None, last: Sequence[Outcome]
+    ) -> list[CurvePoint]:
+        """Evaluates what was kept along the training.
+
+        The one of the last checkpoint's step has been evaluated; a training that stops early ends
+        between two.
+        """
         from mfpolicy.training.snapshots import kept_snapshots
 
         points = []
-        kept = kept_snapshots(run)
-        for step, folder in kept.items():
-            if step == max(kept) and len(last) >= CURVE_EPISODES:
+        for step, folder in kept_snapshots(run).items():
+            if step == step_of_last and len(last) >= CURVE_EPISODES:
                 points.append(CurvePoint(step, tuple(last[:CURVE_EPISODES])))
                 continue
             summary = self.evaluate(folder, CURVE_EPISODES, self.threads, device, "curve")
@@ -186,7 +209,15 @@ def _evaluation(summary: EvalSummary, outcomes: tuple[Outcome, ...]) -> Evaluati
     total = summary.latency_ms["total"]
     latency: dict[str, Any] = {key: round(total[key], 3) for key in ("p50", "p95", "p99", "max")}
     latency["stages"] = {name: p50 for name, p50 in stages.items() if name != "total"}
-    return Evaluation({}, round(summary.wall_seconds, 1), outcomes, latency)
+    return Evaluation(
+        perturbation={},
+        seconds=round(summary.wall_seconds, 1),
+        episodes=outcomes,
+        latency_ms=latency,
+        settings={key: getattr(summary, key) for key in EVALUATED_WITH},
+        machine=summary.machine,
+        packages=summary.packages,
+    )
 
 
 def _trained(run: Path, done: Progress, batch_size: int) -> Trained:

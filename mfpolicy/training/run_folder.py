@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 CONFIG = "config.yaml"
 STATE = "training_state"
 FORCED = "forced_resumes.jsonl"
+BEGAN = "began_with.json"
+"""May be there before the run: what whoever starts it notes of code and machine."""
 _FREE = ("resume", "device", "logging", "out", "data")
 """Keys that may differ between a run and its resume; the data are compared by content."""
 _EARLIER = "earlier_seeds"
-_OWN = {name for file in (CONFIG, DATA_FILE) for name in (file, file + PARTIAL_SUFFIX)}
+_OWN = {name for file in (CONFIG, DATA_FILE, BEGAN) for name in (file, file + PARTIAL_SUFFIX)}
 _SHOWN = 60
 
 

@@ -16,7 +16,7 @@ from mfpolicy.config import Benchmark, compose_benchmark, to_mapping
 from mfpolicy.data import DatasetSpec, DatasetWriter
 from mfpolicy.evaluation.machine import machine_facts, package_versions
 from mfpolicy.evaluation.records import open_log
-from mfpolicy.evaluation.run_folder import weights_sha256
+from mfpolicy.evaluation.run_folder import checkpoint_step, weights_sha256
 from mfpolicy.evaluation.summary import EvalSummary, outcome_fields
 from mfpolicy.policy import load_policy, read_spec
 from mfpolicy.types import EpisodeResult
@@ -97,7 +97,7 @@ def evaluate(
         name=name,
         run=str(run),
         task=str(read_spec(run).task),
-        checkpoint_step=None,
+        checkpoint_step=checkpoint_step(run),
         weights_sha256=sha256,
         nfe=policy.objective.check_steps(None),
         device=device,

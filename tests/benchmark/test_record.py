@@ -71,6 +71,8 @@ def _without(key):
         lambda content: content.update(seed="one"),
         lambda content: content.update(extra=1),
         lambda content: content["evaluations"].pop("last"),
+        lambda content: content["evaluations"]["last"].update(episodes=[]),
+        lambda content: content["curve"][0].update(episodes=[]),
         lambda content: content["evaluations"]["last"]["episodes"][0].pop("success_any"),
         lambda content: content["evaluations"]["last"]["episodes"][0].update(success_any=1),
     ],

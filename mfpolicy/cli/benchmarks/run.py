@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 NOTE = """\
 Every key of `mfpolicy train` may be given and then holds for all methods: training.steps=300, or
-policy=mp1 for the networks' full size. Several values are written seed=0,1,2 or seed=range(3).
+policy=mp1 for the full size of the networks that no method chooses by itself (mp1_plus does). A key
+that one of the methods sets is refused. Several values are written seed=0,1,2 or seed=range(3).
 
 suites:
 {suites}
@@ -77,7 +78,10 @@ def evaluate_cell(
     run: Path, episodes: int, workers: int | None, device: str, name: str = "benchmark"
 ) -> EvalSummary:
     """Evaluates as ``mfpolicy eval`` does, without videos, on the same seeds for every cell."""
+    from mfpolicy.benchmark.settings import FIRST_SEED
+
     words = [f"run={run}", f"episodes={episodes}", f"device={device}", f"name={name}"]
+    words.append(f"seed={FIRST_SEED}")
     words += ["videos=false", *([] if workers is None else [f"workers={workers}"])]
     config = compose("eval", words)
     return evaluate_run(config, environment_of(config))

@@ -305,10 +305,10 @@ def test_a_damaged_record_is_named(folder, tmp_path):
         collect_records([folder, tmp_path])
 
 
-def test_a_record_without_episodes_or_with_a_strange_time_is_named():
-    empty = dataclasses.replace(cell("mp1", PUSH), evaluations={"last": Evaluation({}, 1.0, ())})
+def test_a_record_with_a_seed_twice_or_with_a_strange_time_is_named():
+    twice = Evaluation({}, 1.0, cell("mp1", PUSH).evaluations["last"].episodes[:1] * 2)
     with pytest.raises(RunError, match="metaworld/push mp1 d10-s0"):
-        select([empty])
+        select([cell("mp1", PUSH, evaluations={"last": twice})])
     with pytest.raises(RunError, match="ISO 8601"):
         select([cell("mp1", PUSH, time="yesterday")])
 

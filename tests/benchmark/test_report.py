@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmark.synthetic import GROUPS, cell, grid
-from mfpolicy.benchmark.record import CellRecord, CurvePoint, Evaluation, Outcome
+from mfpolicy.benchmark.record import CellRecord, Collected, CurvePoint, Evaluation, Outcome
 from mfpolicy.benchmark.report import build_report, collect_records, select, write_report
 from mfpolicy.benchmark.report.analysis import analyze, summary
 from mfpolicy.benchmark.report.markdown import escaped
@@ -235,6 +235,19 @@ def test_unequal_budgets_are_told():
 
     assert said() == said(steps=500, batch_size=128) == []
     assert said(steps=3000)[0].endswith("mp1 64,000; dp3 192,000.")
+
+
+def test_cells_that_learnt_from_other_demonstrations_are_told():
+    def said(*digests, tasks=(PUSH, PUSH), numbers=(10, 10)):
+        records = [
+            cell(method, task, demonstrations=n, collected=Collected(n, 985, n, 2.0, (0,), digest))
+            for method, task, n, digest in zip(("mp1", "dp3"), tasks, numbers, digests, strict=True)
+        ]
+        return [r for r in analyze(select(records)).remarks if "come of the data" in r]
+
+    assert said("a", "b")[0].endswith(f": {PUSH} (10).")
+    assert said("a", "a") == said("a", None) == said("a", "b", tasks=(PUSH, PEN)) == []
+    assert said("a", "b", numbers=(3, 10)) == []
 
 
 def test_steps_and_perturbations_of_a_policy_tell_no_more_of_training_seeds_than_one():

@@ -29,6 +29,7 @@ def remarks(results: Results, alone: list[str]) -> list[str]:
         *_episodes(results),
         *_settings(results),
         *_budgets(results),
+        *_datasets(results),
         *_baseline(results, alone),
         *_demonstrations(results),
         *_top5(results),
@@ -123,6 +124,22 @@ def _budgets(results: Results) -> list[str]:
 def _range(counts: Sequence[int]) -> str:
     low, high = counts[0], counts[-1]
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _datasets(results: Results) -> list[str]:
+    """Whether all cells of a task and a number of demonstrations learnt from the same ones."""
+    digests: dict[tuple[str, int], set[str]] = {}
+    for record in (*results.records, *results.others):
+        found = digests.setdefault((record.task, record.demonstrations), set())
+        if record.collected.digest is not None:
+            found.add(record.collected.digest)
+    odd = [f"{task} ({n})" for (task, n), found in sorted(digests.items()) if len(found) > 1]
+    if not odd:
+        return []
+    return [
+        "Cells of one task and number of demonstrations did not all learn from the same ones, so "
+        f"that a difference may come of the data: {_short(odd)}."
+    ]
 
 
 def _baseline(results: Results, alone: list[str]) -> list[str]:

@@ -201,8 +201,8 @@ def _check(record: CellRecord) -> None:
         fault = ("time must be ISO 8601", record.time)
     for name, evaluation in record.evaluations.items():
         seeds = [episode.seed for episode in evaluation.episodes]
-        if not seeds or len(set(seeds)) < len(seeds):
-            fault = (f"evaluation {name!r} must have episodes, one of each seed", seeds)
+        if len(set(seeds)) < len(seeds):
+            fault = (f"evaluation {name!r} must have one episode of each seed", seeds)
     if fault is not None:
         raise RunError(
             f"the record of {cell_name(record)} is damaged: {fault[0]}",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mfpolicy.benchmark.demonstrations import Collect
+from mfpolicy.benchmark.demonstrations import Collect, digest_of
 from mfpolicy.benchmark.provenance import source_commit
 from mfpolicy.benchmark.work import BenchmarkWork, Evaluate
 from mfpolicy.config import Benchmark
-from mfpolicy.sweep import SweepResult, in_folder, run_cells
+from mfpolicy.sweep import SweepResult, check_folders, in_folder, run_cells
 from mfpolicy.sweep.driver import Progress
 
 
@@ -32,14 +32,16 @@ def run_benchmark(
         progress: told of each cell that ends.
 
     Raises:
-        RunError: a record was made with other settings (the message lists the differences) or is
-            damaged, the folder is in use by another benchmark, or the workers do not see it.
+        RunError: a record or a run folder was made with other settings (the message lists the
+            differences) or is damaged, the folder is in use by another benchmark, or the workers
+            do not see it.
         BackendError: the launcher cannot start.
         ConfigError: an option of the launcher does not fit.
     """
     out = Path(benchmark.config.out).resolve()
+    cells = [in_folder(cell, out) for cell in benchmark.cells]
     work = BenchmarkWork(
-        cells=[in_folder(cell, out) for cell in benchmark.cells],
+        cells=cells,
         out=out,
         evaluate=evaluate,
         episodes=benchmark.config.episodes,
@@ -49,4 +51,11 @@ def run_benchmark(
         records=benchmark.records.resolve(),
         commit=source_commit(),
     )
+    begun = [
+        cell
+        for number, cell in enumerate(cells)
+        if not work.path(number).is_file()
+        and digest_of(Path(str(cell.config.data)), cell.demonstrations)  # else they are made first
+    ]
+    check_folders(out, begun, resume=True)
     return run_cells(work, benchmark.config.sweep, progress=progress)

@@ -14,9 +14,10 @@ from mfpolicy.config.benchmarking import (
     read_suite,
     tasks_of,
 )
-from mfpolicy.config.composition import compose, compose_tree, own_hydra
+from mfpolicy.config.composition import compose, compose_tree, group_choices, own_hydra
 from mfpolicy.config.convert import from_mapping, to_mapping
 from mfpolicy.config.grid import Cell, filled
+from mfpolicy.config.many import check_names, split
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.config.values import listed
@@ -74,18 +75,18 @@ def compose_benchmark(
         sets: lists of tasks by name.
 
     Raises:
-        ConfigError: a key, suite, method or value does not exist or does not fit, or two methods
-            come to the same configuration.
+        ConfigError: a key, suite, method or value does not exist or does not fit, a word sets what
+            makes a method, or two methods come to the same configuration.
         TaskError: a task is not one of the suite.
     """
     given = parse(words)
-    _check_names(given)
+    check_names(VERB, given, OWN, without=("task", "resume"))
     suite = read_suite(_suite_name(given))
-    defaults = parse(suite.defaults)
-    own = _own(given)
-    own += [o for o in _own(defaults) if o.key not in {each.key for each in own}]
+    own, after = split(given, OWN)
+    defaults, before = split(_standing(parse(suite.defaults), given), OWN)
+    own += [o for o in defaults if o.key not in {each.key for each in own}]
     config: BenchmarkRunConfig = compose(VERB, _written(own))
-    methods = _methods(config, *([o for o in said if not _is_own(o)] for said in (defaults, given)))
+    methods = _methods(config, before, after)
     tasks = _tasks(config, tasks_of(suite, list(difficulties), sets))
     cells = tuple(_cells(config, methods, {task: difficulties[task] for task in tasks}))
     _check_data(cells)
@@ -94,33 +95,12 @@ def compose_benchmark(
 
 def own_words(words: Sequence[str]) -> list[str]:
     """The words that are options of the benchmark itself, as they are composed."""
-    return _written(_own(parse(words)))
-
-
-def _is_own(override: Override) -> bool:
-    return override.key.partition(".")[0] in OWN
-
-
-def _own(overrides: Sequence[Override]) -> list[Override]:
-    return [override for override in overrides if _is_own(override)]
+    return _written(split(parse(words), OWN)[0])
 
 
 def _written(own: Sequence[Override]) -> list[str]:
     with own_hydra():
         return [_as_list(o) if o.key in LISTS else f"{o.key}={o.value}" for o in own]
-
-
-def _check_names(overrides: Sequence[Override]) -> None:
-    fields = {field.name for field in dataclasses.fields(TrainConfig)}
-    known = sorted({*OWN, *fields} - {"task", "resume"})
-    for override in overrides:
-        name = override.key.partition(".")[0]
-        if name not in known:
-            raise ConfigError(
-                "neither benchmark run nor train has an option of this name for a whole suite",
-                received=override.key,
-                remedy=did_you_mean(name, known),
-            )
 
 
 def _suite_name(given: Sequence[Override]) -> str:
@@ -149,6 +129,8 @@ def _methods(
     """Composes every method between the suite's words and those of the command line."""
     if config.curve:
         after.append(Override("training.snapshots", str(config.curve)))
+    for name in config.methods:
+        _check_free(name, after)
     methods = {
         name: _composed(name, [*before, *parse(read_method(name).overrides), *after])
         for name in config.methods
@@ -161,6 +143,26 @@ def _methods(
                 remedy="leave one of them out, or do not set what they differ in",
             )
     return methods
+
+
+def _check_free(name: str, given: Sequence[Override]) -> None:
+    """Refuses to store under a method's name what the command line makes another method."""
+    for own, other in itertools.product(parse(read_method(name).overrides), given):
+        if f"{other.key}.".startswith(f"{own.key}."):
+            raise ConfigError(
+                "what makes a method cannot be set on the command line",
+                received=f"{other.key}={other.value}, where {name} is {own.key}={own.value}",
+                remedy="leave it out, or write a method of your own in configs/method",
+            )
+
+
+def _standing(defaults: Sequence[Override], given: Sequence[Override]) -> list[Override]:
+    """The suite's words without options of an encoder, say, that the command line replaces.
+
+    All presets have the same options of a policy, so those stand.
+    """
+    groups = {f"{o.key}." for o in given if o.key in group_choices("train")} - {"policy."}
+    return [o for o in defaults if not o.key.startswith(tuple(groups))]
 
 
 def _composed(name: str, said: Sequence[Override]) -> tuple[TrainConfig, tuple[str, ...]]:

@@ -58,3 +58,24 @@ def parse_budget(text: str) -> Budget:
     if amount != int(amount):
         raise ConfigError("a budget in steps must be a whole number", received=text)
     return Budget(steps=int(amount))
+
+
+def snapshot_steps(count: int, steps: int | None) -> tuple[int, ...]:
+    """The steps after which a policy is kept: evenly spaced, the last one at the end.
+
+    Raises:
+        ConfigError: the end of the training is not known in steps, or there are fewer of them.
+
+    Example:
+        >>> snapshot_steps(3, 1000)
+        (333, 667, 1000)
+    """
+    if not count:
+        return ()
+    if steps is None or steps < count:
+        raise ConfigError(
+            "training.snapshots needs a training of at least as many steps",
+            received=f"{count} snapshots, {'a budget in time' if steps is None else steps}",
+            remedy="lower training.snapshots, or set training.steps",
+        )
+    return tuple(round(steps * place / count) for place in range(1, count + 1))

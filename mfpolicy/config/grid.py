@@ -21,6 +21,7 @@ from mfpolicy.config.composition import (
     text_keys,
 )
 from mfpolicy.config.convert import from_mapping
+from mfpolicy.config.many import check_names, split
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.config.schema import SweepConfig, TrainConfig
 from mfpolicy.config.values import element, listed
@@ -75,13 +76,13 @@ def compose_sweep(words: Sequence[str]) -> Sweep:
         ['runs/grid/seed0', 'runs/grid/seed1']
     """
     overrides = parse(words)
-    _check_names(overrides)
-    own = [override for override in overrides if _is_own(override)]
+    check_names("sweep", overrides, OWN)
+    own, swept = split(overrides, OWN)
     for override in own:
         _require_single(override)
     config = compose("sweep", [f"{override.key}={override.value}" for override in own])
     with own_hydra():
-        axes = _axes([override for override in overrides if not _is_own(override)])
+        axes = _axes(swept)
     if all(single for _, single in axes.values()):
         raise ConfigError(
             "a sweep needs a key with several values",
@@ -95,24 +96,7 @@ def compose_sweep(words: Sequence[str]) -> Sweep:
 
 def own_words(words: Sequence[str]) -> list[str]:
     """The words that are options of the sweep itself, not of the training."""
-    return [f"{o.key}={o.value}" for o in parse(words) if _is_own(o)]
-
-
-def _is_own(override: Override) -> bool:
-    return override.key.partition(".")[0] in OWN
-
-
-def _check_names(overrides: Sequence[Override]) -> None:
-    fields = [field.name for field in dataclasses.fields(TrainConfig)]
-    known = sorted({*OWN, *fields})
-    for override in overrides:
-        name = override.key.partition(".")[0]
-        if name not in known:
-            raise ConfigError(
-                "neither sweep nor train has an option of this name",
-                received=override.key,
-                remedy=did_you_mean(name, known),
-            )
+    return [f"{o.key}={o.value}" for o in split(parse(words), OWN)[0]]
 
 
 def _require_single(override: Override) -> None:

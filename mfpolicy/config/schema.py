@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mfpolicy.config.budget import parse_budget
+from mfpolicy.config.budget import parse_budget, snapshot_steps
 from mfpolicy.config.checks import above_zero, at_least, known_device, not_empty, one_of
 from mfpolicy.config.tasks import MultitaskConfig, OneOrSeveral, as_tuple, check_tasks
 from mfpolicy.errors import ConfigError
@@ -190,8 +190,9 @@ class TrainConfig(PresetConfig):
         not_empty(out=self.out)
         at_least(0, seed=self.seed)
         known_device(self.device)
-        if self.budget is not None:
-            parse_budget(self.budget)
+        budget = parse_budget(self.budget or f"{self.training.steps}steps")
+        if budget.epochs is None:  # how many steps they are is known with the data
+            snapshot_steps(self.training.snapshots, budget.steps)
         if len(self.tasks) > 1 and self.multitask is None:
             raise ConfigError("several tasks need the options of multitask", received=self.task)
 

@@ -68,7 +68,7 @@ def run_sweep(
     check_installed(config.launcher["name"])
     out = Path(config.out).resolve()
     cells = [in_folder(cell, out) for cell in sweep.cells]
-    changed = _check_folders(out, cells, resume=config.resume)
+    changed = check_folders(out, cells, resume=config.resume)
     work = CellWork(cells, out, evaluate, config.episodes, config.threads, os.getpid())
     return run_cells(work, config, forget=changed, progress=progress)
 
@@ -123,11 +123,16 @@ def in_folder(cell: C, out: Path) -> C:
     return dataclasses.replace(cell, config=config)
 
 
-def _check_folders(out: Path, cells: Sequence[Cell], *, resume: bool | str) -> list[str]:
+def check_folders(out: Path, cells: Sequence[Cell], *, resume: bool | str) -> list[str]:
     """Refuses folders of something else before any cell runs.
 
     Returns:
         The names of the cells whose configuration or data changed, where that was forced.
+
+    Raises:
+        RunError: a run folder holds another run (the message lists the differences) or something
+            else, or the sweep's is not empty and ``resume`` is off.
+        DataError: a dataset is missing or damaged.
     """
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from mfpolicy.config.budget import snapshot_steps
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data.joint import Windows
 from mfpolicy.policy import Policy, save_policy
@@ -31,7 +32,7 @@ from mfpolicy.training.logging import METRICS, Sink
 from mfpolicy.training.progress import Progress
 from mfpolicy.training.run_folder import STATE, holds
 from mfpolicy.training.schedule import ema_decay
-from mfpolicy.training.snapshots import save_snapshot, snapshot_steps
+from mfpolicy.training.snapshots import save_snapshot
 from mfpolicy.training.stopping import stop_requested
 from mfpolicy.training.update import Update
 

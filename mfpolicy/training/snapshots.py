@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfpolicy.errors import ConfigError
 from mfpolicy.policy import save_policy
 from mfpolicy.training.run_folder import CONFIG, holds
 from mfpolicy.types import DATA_FILE
@@ -18,27 +17,6 @@ if TYPE_CHECKING:
     from mfpolicy.policy import Policy
 
 FOLDER = "snapshots"
-
-
-def snapshot_steps(count: int, steps: int | None) -> tuple[int, ...]:
-    """The steps after which a policy is kept: evenly spaced, the last one at the end.
-
-    Raises:
-        ConfigError: the end of the training is not known in steps, or there are fewer of them.
-
-    Example:
-        >>> snapshot_steps(3, 1000)
-        (333, 667, 1000)
-    """
-    if not count:
-        return ()
-    if steps is None or steps < count:
-        raise ConfigError(
-            "training.snapshots needs a training of at least as many steps",
-            received=f"{count} snapshots, {'a budget in time' if steps is None else steps}",
-            remedy="lower training.snapshots, or set training.steps",
-        )
-    return tuple(round(steps * place / count) for place in range(1, count + 1))
 
 
 def snapshot_folder(run: Path, step: int) -> Path:

@@ -53,6 +53,8 @@ def test_the_full_size_is_a_word():
         (("seed=-1",), "seed must be at least 0"),
         (("demonstrations=0",), "demonstrations must be at least 1"),
         (("methods=[]",), "methods must have values"),
+        (("curve=50", "training.steps=12"), "training.snapshots needs .*50 snapshots, 12"),
+        (("curve=5", "budget=5min"), "training.snapshots needs .*a budget in time"),
         (("curve=-1",), "curve must be at least 0"),
         (("episodes=1,2",), "episodes must have one value"),
         (("data=d/{task}.zarr", "demonstrations=1,2"), "a dataset of its own"),

@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 
 from benchmark.small_grid import composed
+from mfpolicy.config import benchmark_grid
 from mfpolicy.config.benchmark_grid import DATA
-from mfpolicy.config.benchmarking import method_names, read_method
+from mfpolicy.config.benchmarking import Method, method_names, read_method
 from mfpolicy.config.composition import group_choices
 from mfpolicy.config.convert import leaves, to_mapping
 from mfpolicy.config.overrides import parse
@@ -27,8 +28,10 @@ def _config(method, *words):
 
 @pytest.fixture(scope="module")
 def plain():
-    """What a method without words of its own would be; FlowPolicy's objective is no default."""
-    return _config("flow_matching", "objective=meanflow", "data=d")
+    """What a method without words of its own would be."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(benchmark_grid, "read_method", lambda _: Method("plain", ()))
+        return _config("regression", "data=d")
 
 
 def test_the_methods_that_were_promised_are_there():
@@ -56,9 +59,26 @@ def test_no_two_methods_are_the_same_or_have_another_budget():
     assert len({cell.config.data for cell in cells}) == 1
 
 
-def test_methods_that_become_the_same_are_told():
-    with pytest.raises(ConfigError, match="mip and regression are the same|regression and mip"):
-        composed("suite=smoke", "out=o", "methods=regression,mip", "objective=energy_score")
+def test_methods_that_are_the_same_are_told(monkeypatch):
+    same = Method("twice", ("objective=mip",))
+    monkeypatch.setattr(benchmark_grid, "read_method", lambda _: same)
+    with pytest.raises(ConfigError, match="regression and mip are the same"):
+        composed("suite=smoke", "out=o", "methods=regression,mip")
+
+
+@pytest.mark.parametrize(
+    ("method", "word"),
+    [
+        ("mp1", "objective=regression"),
+        ("flow_matching", "objective.inference_steps=4"),
+        ("flow_matching_1", "objective.inference_steps=4"),
+        ("dp3", "network.top_frequency=1.0"),
+        ("mp1_plus", "network.width=64"),
+    ],
+)
+def test_what_makes_a_method_is_refused_on_the_command_line(method, word):
+    with pytest.raises(ConfigError, match=f"what makes a method.*where {method} is"):
+        composed("suite=smoke", "out=o", f"methods={method}", word)
 
 
 def test_dp3_and_its_legacy_differ_in_the_sampler_alone():

@@ -109,6 +109,13 @@ def test_a_record_of_other_settings_is_refused_with_both_values(finished, words,
         _run(small(finished[0], *words), collect=_never, evaluate=_never)
 
 
+def test_a_run_folder_of_other_settings_is_told_before_anything_runs(finished, tmp_path):
+    shutil.copytree(finished[0] / TASKS[0], tmp_path / TASKS[0])
+    words = ("training.steps=7", f"data={finished[0]}/data/{{suite}}/{{task}}-d2.zarr")
+    with pytest.raises(RunError, match="training.steps: 6 -> 7"):
+        _run(small(tmp_path, *words), collect=_never, evaluate=_never)
+
+
 def test_paths_and_devices_and_asking_for_no_curve_make_no_difference(finished, tmp_path):
     same = small(
         tmp_path / "elsewhere",

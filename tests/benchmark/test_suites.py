@@ -45,3 +45,9 @@ def test_the_defaults_of_a_suite_give_way_to_the_command_line():
     assert (cell.demonstrations, cell.config.policy.points) == (1, 64)
     words = ("suite=smoke", "methods=regression", "out=o", "demonstrations=3")
     assert composed(*words).cells[0].demonstrations == 3
+
+
+def test_an_encoder_of_the_command_line_knows_nothing_of_the_suites_own():
+    words = ("suite=smoke", "methods=regression", "out=o", "encoder=point_transformer")
+    config = composed(*words).cells[0].config
+    assert (config.encoder["name"], config.policy.points) == ("point_transformer", 64)

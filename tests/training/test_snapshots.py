@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from mfpolicy.config.budget import snapshot_steps
 from mfpolicy.errors import ConfigError
 from mfpolicy.policy import load_policy
 from mfpolicy.training import train
 from mfpolicy.training.loop import Trainer
-from mfpolicy.training.snapshots import kept_snapshots, snapshot_steps
+from mfpolicy.training.snapshots import kept_snapshots
 
 MODEL = "model.safetensors"
 

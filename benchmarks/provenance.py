@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import Any
 
 from mfpolicy.evaluation.machine import machine_facts, package_versions
+from mfpolicy.versions import source_commit
 
 
 def commit() -> str:
-    """The commit that is checked out here, shortened; ``unknown`` where git cannot say."""
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "unknown"
+    """The commit that runs, ``-dirty`` where files changed since; ``unknown`` if git cannot say."""
+    return source_commit() or "unknown"
 
 
 def provenance() -> dict[str, Any]:

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from mfpolicy.benchmark.demonstrations import Collect, digest_of
-from mfpolicy.benchmark.provenance import source_commit
 from mfpolicy.benchmark.work import BenchmarkWork, Evaluate
 from mfpolicy.config import Benchmark
 from mfpolicy.sweep import SweepResult, check_folders, in_folder, run_cells
 from mfpolicy.sweep.driver import Progress
+from mfpolicy.versions import source_commit
 
 
 def run_benchmark(

@@ -6,6 +6,7 @@ for each trial. Prints the number of the kills.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -14,10 +15,13 @@ from typing import Any
 
 from benchmark.small_grid import collect, evaluate, small
 from mfpolicy.benchmark.run import run_benchmark
+from mfpolicy.config import Benchmark
 
 CHANGES = ("os.rename", "os.remove", "os.mkdir")
 FIRST, EVERY, MOST = 44, 60, 3
 """Kills before these changes of some 210: in the first episode collected, in training, later."""
+SLOW_TO_IMPORT = ("torch._dynamo", "torch.onnx", "zarr", "hydra")
+"""Which each fork would import for itself."""
 WORDS = ("tasks=metaworld/reach", "training.steps=2")
 
 
@@ -36,15 +40,17 @@ def kill_at_change(number: int, out: Path) -> None:
     sys.addaudithook(die_at)
 
 
-def forked(out: Path, *, killed_at: int | None) -> bool:
-    """Runs the benchmark in a child; says whether it came to its end."""
+def forked(benchmark: Benchmark, out: Path, *, killed_at: int | None) -> bool:
+    """Runs the benchmark in a child, in the folder; says whether it came to its end."""
+    out.mkdir(exist_ok=True)
     pid = os.fork()
     if pid == 0:
         status = 255
         try:
+            os.chdir(out)
             if killed_at is not None:
                 kill_at_change(killed_at, out)
-            result = run_benchmark(small(out, *WORDS), collect=collect, evaluate=evaluate)
+            result = run_benchmark(benchmark, collect=collect, evaluate=evaluate)
             status = int(any(record.state != "finished" for record in result.records))
         finally:
             os._exit(status)
@@ -56,13 +62,16 @@ def forked(out: Path, *, killed_at: int | None) -> bool:
 
 def main(folder: Path) -> None:
     """Kills at every chosen change, until the benchmark has no more of them."""
-    assert forked(folder / "reference", killed_at=None)
+    for name in SLOW_TO_IMPORT:
+        importlib.import_module(name)
+    benchmark = small(Path(), *WORDS)  # of whichever folder it runs in
+    assert forked(benchmark, folder / "reference", killed_at=None)
     trials = 0
     for number in range(FIRST, FIRST + MOST * EVERY, EVERY):
         out = folder / f"killed{number}"
-        if forked(out, killed_at=number):
+        if forked(benchmark, out, killed_at=number):
             break
-        assert forked(out, killed_at=None)
+        assert forked(benchmark, out, killed_at=None)
         trials += 1
     print(trials)
 

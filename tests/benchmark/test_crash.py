@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmark.small_grid import told
 from mfpolicy.benchmark import read_records
 
@@ -14,6 +16,7 @@ SCRIPT = Path(__file__).with_name("kill_trials.py")
 TESTS = SCRIPT.parent.parent
 
 
+@pytest.mark.slow
 def test_a_killed_benchmark_goes_on_to_the_same_records(tmp_path):
     everything = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
     done = subprocess.run(

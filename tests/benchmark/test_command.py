@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 
 from mfpolicy import cli
 from mfpolicy.benchmark import read_records
+from mfpolicy.benchmark.settings import FIRST_SEED
+from mfpolicy.cli.benchmarks import run as running
 
 
 @pytest.mark.render
@@ -72,3 +75,12 @@ def test_help_names_suites_and_methods_and_ends_with_the_example(capsys):
 def test_a_mistake_is_a_message(words, message, capsys):
     assert cli.main(["benchmark", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_evaluated_seeds_are_the_benchmarks_own_whatever_eval_begins_with(monkeypatch):
+    asked = []
+    monkeypatch.setattr(running, "compose", lambda verb, words: asked.extend(words))
+    monkeypatch.setattr(running, "environment_of", lambda config: None)
+    monkeypatch.setattr(running, "evaluate_run", lambda config, make_env: None)
+    running.evaluate_cell(Path("run"), 3, None, "cpu")
+    assert f"seed={FIRST_SEED}" in asked

@@ -25,7 +25,7 @@ class NodeSettings:
     """What the ROS node must be told: the policy, topics, QoS and diagnostics.
 
     Attributes:
-        run, task, server, token, device, compiled: see
+        run, run_task, server, token, device, compiled: see
             :func:`real_robot.policies.open_policy`.
         decision_wait_s: that a tick waits for the policy, so that a fast one costs no tick.
         cloud_topic: PointCloud2; empty where depth images are used.
@@ -45,7 +45,7 @@ class NodeSettings:
     """
 
     run: str = ""
-    task: str = ""
+    run_task: str = ""
     server: str = ""
     token: str = ""
     device: str = "cpu"

@@ -64,7 +64,7 @@ def _replayed(options: Options) -> Replayed:
     given = bool(options.run or options.server)
     policy = open_policy(
         run=options.run if given else settings.run,
-        task=settings.task,
+        task=settings.run_task,
         server=options.server if given else settings.server,
         token=settings.token,
         device=options.device or settings.device,

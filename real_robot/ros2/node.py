@@ -138,7 +138,7 @@ class PolicyController(LifecycleNode):
     def _open(self, settings: NodeSettings, parameters: RobotParameters) -> OpenPolicy:
         policy = open_policy(
             run=settings.run,
-            task=settings.task,
+            task=settings.run_task,
             server=settings.server,
             token=settings.token,
             device=settings.device,

@@ -130,6 +130,14 @@ def rate(flags: list[bool]) -> str:
     )
 
 
+def success(cells: Sequence[Cell]) -> str:
+    """Success of all episodes at any step, those at the end in brackets; nothing of no cells."""
+    if not cells:
+        return ""
+    ended = sum(up for cell in cells for up in cell.success_end)
+    return f"{rate([up for cell in cells for up in cell.success_any])} ({ended})"
+
+
 def write_study(
     out: Path,
     cells: Sequence[Cell],

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import FIRST_SEED, Cell, Study, rate, write_study
+from benchmarks.cells import FIRST_SEED, Cell, Study, success, write_study
 
 TASKS = ("drawer-open", "button-press", "lever-pull")
 METHODS = ("apart", "together", "together, steps of one")
@@ -42,15 +42,8 @@ def table(cells: Sequence[Cell], steps: int, about: Mapping[str, Any]) -> str:
     for method in METHODS:
         own = [[c for c in cells if (c.method, c.task) == (method, task)] for task in tasks]
         if any(own):
-            rows.append(f"| {method} | " + " | ".join(map(_success, own)) + " |")
+            rows.append(f"| {method} | " + " | ".join(map(success, own)) + " |")
     return "\n".join(rows) + "\n"
-
-
-def _success(cells: Sequence[Cell]) -> str:
-    if not cells:
-        return ""
-    ended = sum(up for cell in cells for up in cell.success_end)
-    return f"{rate([up for cell in cells for up in cell.success_any])} ({ended})"
 
 
 def _cells(study: Study, tasks: Sequence[str], seeds: Sequence[int], steps: int) -> Iterator[Cell]:

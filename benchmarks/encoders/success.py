@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import FIRST_SEED, Cell, Study, rate, write_study
+from benchmarks.cells import FIRST_SEED, Cell, Study, success, write_study
 from benchmarks.encoders.candidates import BASELINE, CANDIDATES, PRESET
 from mfpolicy.evaluation.statistics import wilson_interval
 
@@ -45,17 +45,10 @@ def table(cells: Sequence[Cell], steps: int, about: Mapping[str, Any]) -> str:
         "|---|" + "---|" * (len(tasks) + 1),
     ]
     for name in dict.fromkeys(cell.method for cell in cells):
-        shown = [_success([c for c in cells if (c.method, c.task) == (name, t)]) for t in tasks]
+        shown = [success([c for c in cells if (c.method, c.task) == (name, t)]) for t in tasks]
         spent = [cell.train_seconds for cell in cells if cell.method == name]
         rows.append(f"| {name} | " + " | ".join(shown) + f" | {sum(spent) / len(spent):.0f} |")
     return "\n".join(rows) + "\n"
-
-
-def _success(cells: Sequence[Cell]) -> str:
-    if not cells:
-        return ""
-    ended = sum(up for cell in cells for up in cell.success_end)
-    return f"{rate([up for cell in cells for up in cell.success_any])} ({ended})"
 
 
 def pareto(cells: Sequence[Cell], latency: Mapping[str, Any], out: Path) -> None:

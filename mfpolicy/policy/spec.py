@@ -100,11 +100,11 @@ class PolicySpec:
     def with_seeds_of(self, other: PolicySpec) -> PolicySpec:
         """Returns the spec with what another of the same tasks was trained on beside its own."""
         if not self.multitask:
-            seeds = _union(self.demonstration_seeds, other.demonstration_seeds)
+            seeds = union_of_seeds(self.demonstration_seeds, other.demonstration_seeds)
             return dataclasses.replace(self, demonstration_seeds=seeds)
         own, theirs = self.multitask["tasks"], other.multitask["tasks"]
         seeds_of = {
-            task: _union(said["demonstration_seeds"], theirs[task]["demonstration_seeds"])
+            task: union_of_seeds(said["demonstration_seeds"], theirs[task]["demonstration_seeds"])
             for task, said in own.items()
         }
         tasks = {task: {**own[task], "demonstration_seeds": s} for task, s in seeds_of.items()}
@@ -133,6 +133,7 @@ class PolicySpec:
         )
 
 
-def _union(one: Sequence[int] | None, other: Sequence[int] | None) -> list[int] | None:
-    known = [seeds for seeds in (one, other) if seeds is not None]
+def union_of_seeds(*seeds: Sequence[int] | None) -> list[int] | None:
+    """All that are known; None where none are."""
+    known = [own for own in seeds if own is not None]
     return sorted(set().union(*known)) if known else None

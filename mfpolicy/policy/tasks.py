@@ -73,7 +73,8 @@ def require_one_task(spec: PolicySpec) -> None:
         raise ConfigError(
             "what runs without being told a task needs a policy of one",
             received=f"one of {', '.join(spec.tasks)}",
-            remedy="name the task with task=…, or in Python take policy.for_task(…)",
+            remedy="name the task with task=… (run_task of a robot's node), or in Python take "
+            "policy.for_task(…)",
         )
 
 

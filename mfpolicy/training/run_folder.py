@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from mfpolicy.config.convert import leaves, to_mapping
 from mfpolicy.config.schema import TrainConfig
 from mfpolicy.data.durable import PARTIAL_SUFFIX, write_durably
 from mfpolicy.errors import RunError
+from mfpolicy.policy.spec import union_of_seeds
 from mfpolicy.training.checkpoint import newest_state
 from mfpolicy.types import DATA_FILE, DATASETS
 
@@ -194,14 +195,8 @@ def _seeds_of(data: Mapping[str, Any]) -> dict[str, dict[str, list[int] | None]]
 
 def _seeds(data: Mapping[str, Any]) -> list[int] | None:
     if DATASETS in data:
-        return _union([_seeds(own) for own in data[DATASETS].values()])
-    known = [data[key] for key in ("seeds", _EARLIER) if data.get(key) is not None]
-    return _union(known)
-
-
-def _union(seeds: Iterable[list[int] | None]) -> list[int] | None:
-    known = [own for own in seeds if own is not None]
-    return sorted(set().union(*known)) if known else None
+        return union_of_seeds(*(_seeds(own) for own in data[DATASETS].values()))
+    return union_of_seeds(data.get("seeds"), data.get(_EARLIER))
 
 
 def _read(path: Path, *, forced: bool) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def spin(make: Callable[[], N], end: Callable[[N], None], words: Sequence[str] |
         end: what it has to do last.
         words: of the command line, for ROS; None takes those of the process.
     """
-    # ROS's own handlers would close the publishers before the last message is out
     sys.setswitchinterval(_SWITCH_S)  # that a tick may have to wait for a thread that decides
+    # ROS's own handlers would close the publishers before the last message is out
     rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
     ended: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -48,7 +48,7 @@ def test_the_plan_is_shown_and_nothing_done(tmp_path, monkeypatch, capsys):
     plan = yaml.safe_load(capsys.readouterr().out)
     assert len(plan["cells"]) == 16
     assert plan["cells"]["adroit/pen/mip/d10-s1"]["overrides"] == [
-        "policy=mp1_small",
+        "policy=mp1_mixer",
         "objective=mip",
     ]
     assert not list(tmp_path.iterdir())

@@ -29,7 +29,7 @@ def test_words_of_train_hold_for_every_method():
     assert {cell.config.training.steps for cell in cells} == {300}
     assert {cell.config.training.snapshots for cell in cells} == {5}
     assert {cell.config.logging.wandb for cell in cells} == {"disabled"}
-    words = ("policy=mp1_small", "objective=mp1", "training.steps=300", "training.snapshots=5")
+    words = ("policy=mp1_mixer", "objective=mp1", "training.steps=300", "training.snapshots=5")
     assert cells[0].overrides == words
 
 

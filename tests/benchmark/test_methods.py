@@ -73,7 +73,7 @@ def test_methods_that_are_the_same_are_told(monkeypatch):
         ("flow_matching", "objective.inference_steps=4"),
         ("flow_matching_1", "objective.inference_steps=4"),
         ("dp3", "network.top_frequency=1.0"),
-        ("mp1_plus", "network.width=64"),
+        ("mp1_unet", "network.widths=[64,64,64]"),
     ],
 )
 def test_what_makes_a_method_is_refused_on_the_command_line(method, word):

@@ -45,7 +45,7 @@ def test_every_cell_leaves_a_record_of_what_was_done(finished):
     record, other = read_records(out / "records")
     assert (record.task, other.task, record.method) == (*TASKS, "mip")
     assert (record.seed, record.demonstrations, record.nfe, record.difficulty) == (0, 2, 2, "easy")
-    assert record.overrides[:2] == ("policy=mp1_small", "objective=mip")
+    assert record.overrides[:2] == ("policy=mp1_mixer", "objective=mip")
     assert record.config["training.steps"] == record.training.steps == 6
     assert record.config["objective.t_star"] == 0.9
     assert not {"out", "data", "device", "logging.wandb"} & record.config.keys()

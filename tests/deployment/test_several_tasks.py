@@ -8,6 +8,7 @@ import torch
 
 import mfpolicy
 from mfpolicy.deployment.action_module import ActionModule
+from mfpolicy.deployment.bench.contenders import contenders
 from mfpolicy.deployment.chunk_policy import EagerChunkPolicy, load_chunk_policy
 from mfpolicy.deployment.export.exporting import export_policy
 from mfpolicy.errors import ConfigError, ObservationError, TaskError
@@ -104,3 +105,13 @@ def test_a_task_that_the_policy_does_not_have_is_refused_by_name(several, tmp_pa
     save_policy(several, tmp_path)
     with pytest.raises(TaskError, match="did you mean 'metaworld/door-open'"):
         load_chunk_policy(tmp_path, task="metaworld/door-opn")
+
+
+def test_a_policy_of_several_tasks_is_timed_as_that_of_its_first(several, tmp_path):
+    save_policy(several, tmp_path / "run")
+    (contender,) = contenders(
+        [str(tmp_path / "run")],
+        **{"backends": ["auto"], "precisions": ["float32"], "batches": [1], "threads": [1]},
+        **{"device": "cpu", "state_dim": 1, "action_dim": 1},
+    )
+    assert contender.build().spec.tasks == TASKS[:1]

@@ -45,14 +45,15 @@ class Contender:
         return f"{self.policy}, {self.backend} {self.precision}"
 
     def build(self) -> Policy:
-        """Builds or loads the policy.
+        """Builds or loads the policy; of several tasks, that of the first, as all take as long.
 
         Raises:
             ConfigError: no preset or objective has the name.
             RunError: the run folder holds no policy.
         """
         if os.sep in self.policy and Path(self.policy).exists():
-            return load_policy(self.policy)
+            loaded = load_policy(self.policy)
+            return loaded.for_task(loaded.spec.tasks[0]) if loaded.spec.several else loaded
         preset, _, objective = self.policy.partition("/")
         config = compose_preset(preset, [f"objective={objective}"] if objective else [])
         sizes = {"state_dim": self.state_dim, "action_dim": self.action_dim}

@@ -21,14 +21,17 @@ class Cause(StrEnum):
     STALE_CLOUD = "stale_cloud"
     OLD_CLOUD = "old_cloud"
     FUTURE_CLOUD = "future_cloud"
+    FLOOD_CLOUD = "flood_cloud"
     NO_JOINTS = "no_joints"
     STALE_JOINTS = "stale_joints"
     OLD_JOINTS = "old_joints"
     FUTURE_JOINTS = "future_joints"
+    FLOOD_JOINTS = "flood_joints"
     NO_TOOL = "no_tool"
     STALE_TOOL = "stale_tool"
     OLD_TOOL = "old_tool"
     FUTURE_TOOL = "future_tool"
+    FLOOD_TOOL = "flood_tool"
     BAD_CLOUD = "bad_cloud"
     BAD_JOINTS = "bad_joints"
     BAD_TOOL = "bad_tool"
@@ -70,6 +73,19 @@ _OF_MESSAGES = frozenset(
     }
 )
 """For which a message is thrown away."""
+
+OF_ACTIONS = frozenset(
+    {
+        Cause.LATE_DECISION,
+        Cause.POSITION,
+        Cause.WORKSPACE,
+        Cause.GRIPPER,
+        Cause.VELOCITY,
+        Cause.ACCELERATION,
+        Cause.JUMP,
+    }
+)
+"""For which actions are refused, and the next ones may pass."""
 
 
 class Refusals:

@@ -9,6 +9,7 @@ import numpy as np
 from mfpolicy.errors import ConfigError
 
 _UNIT_TOLERANCE = 1e-3
+_MOST_COUNTED = 1_000_000
 
 
 def positive(**values: float) -> None:
@@ -30,6 +31,18 @@ def finite(**values: float) -> None:
     for name, value in values.items():
         if not np.isfinite(value):
             raise ConfigError(f"{name} must be finite", received=value)
+
+
+def countable(flood_window_s: float, **rates_hz: float) -> None:
+    """Refuses rates of which there is not one message in the window, or more than can be kept."""
+    for name, rate_hz in rates_hz.items():
+        positive(**{name: rate_hz})
+        if not 1 <= rate_hz * flood_window_s <= _MOST_COUNTED:
+            raise ConfigError(
+                f"{name} times flood_window_s must be 1 to {_MOST_COUNTED} messages",
+                received=f"{rate_hz:g} times {flood_window_s:g}",
+                remedy="2 to 3 times the rate of the device, over about a second",
+            )
 
 
 def names(name: str, value: object) -> tuple[str, ...]:

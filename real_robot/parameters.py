@@ -9,7 +9,7 @@ import numpy as np
 
 from mfpolicy.errors import ConfigError
 from mfpolicy.options import check_choice
-from real_robot.checks import at_least_zero, axis_numbers, finite, names, positive, unit
+from real_robot.checks import at_least_zero, axis_numbers, countable, finite, names, positive, unit
 
 ACTION_KINDS = (
     "joint_position",
@@ -69,8 +69,11 @@ class RobotParameters:
         cloud_timeout_s, joints_timeout_s, tool_timeout_s: since the last one was received.
         cloud_max_age_s, joints_max_age_s, tool_max_age_s: since the stamp of the last one.
         future_tolerance_s: that a stamp may lie ahead of the clock.
+        cloud_max_hz, joints_max_hz, tool_max_hz: most messages a second on each of its topics,
+            over ``flood_window_s``: more are a flood, which disarms.
         policy_timeout_s: that a decision may take.
-        clock_jump_s: that may pass between two ticks.
+        clock_jump_s: that may pass between two ticks; more, or a clock that goes back or stops,
+            disarms.
         disarm_after_s: of refusals without a break, until the controller disarms itself.
         dry_run: compute and show commands, send none.
 
@@ -119,6 +122,10 @@ class RobotParameters:
     tool_timeout_s: float = 0.1
     tool_max_age_s: float = 0.2
     future_tolerance_s: float = 0.05
+    cloud_max_hz: float = 150.0
+    joints_max_hz: float = 2000.0
+    tool_max_hz: float = 2000.0
+    flood_window_s: float = 1.0
     policy_timeout_s: float = 0.5
     clock_jump_s: float = 1.0
     disarm_after_s: float = 2.0
@@ -147,6 +154,8 @@ class RobotParameters:
         times = [each.name for each in fields(self) if each.name.endswith("_s")]
         times.remove("future_tolerance_s")
         positive(**{name: getattr(self, name) for name in times})
+        rates = ("cloud_max_hz", "joints_max_hz", "tool_max_hz")
+        countable(self.flood_window_s, **{name: getattr(self, name) for name in rates})
         for element in self.state:
             _check_state_element(element)
 

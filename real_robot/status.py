@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from real_robot.causes import Cause
+from real_robot.causes import OF_ACTIONS, Cause
 from real_robot.core import Controller
 from real_robot.rates import Rate, Recent
+from real_robot.safety import Guard
 from real_robot.safety.freshness import Freshness
 
 
@@ -51,17 +52,7 @@ def describe(
         refusals by cause.
     """
     guard = controller.guard
-    cause = guard.blocked(now_s) or (None if has_ticks else Cause.CLOCK)
-    if guard.is_stopped:
-        level, line = Level.ERROR, f"stopped: {guard.reason}"
-    elif not guard.is_armed:
-        level, line = Level.WARN, "disarmed"
-    elif cause is not None:
-        level, line = Level.ERROR, f"armed, refusing: {cause}"
-    elif guard.dry_run:
-        level, line = Level.WARN, "armed, dry run: nothing is sent"
-    else:
-        level, line = Level.OK, "armed"
+    level, line = _headline(guard, now_s, has_ticks=has_ticks)
     values = {
         "armed": str(guard.is_armed).lower(),
         "stopped": str(guard.is_stopped).lower(),
@@ -72,6 +63,8 @@ def describe(
         "tick_jitter_ms": f"{meters.ticks.jitter_s(now_s) * 1e3:.2f}",
         "tick_period_p99_ms": f"{meters.ticks.period_p99_s(now_s) * 1e3:.2f}",
         "inputs": inputs_told(guard.inputs, now_s),
+        "fault": _told(guard.fault),
+        "refusing": _told(guard.refusing),
     }
     decisions = Recent()
     for took_s in controller.decision_times_s:
@@ -82,6 +75,31 @@ def describe(
             values[f"{name}_p50_ms"] = f"{found[0] * 1e3:.2f}"
             values[f"{name}_p99_ms"] = f"{found[1] * 1e3:.2f}"
     return level, line, values | guard.refusals.values()
+
+
+def _headline(guard: Guard, now_s: float, *, has_ticks: bool) -> tuple[Level, str]:
+    """The level, and the line that is read first: the state, and why nothing moves."""
+    if guard.is_stopped:
+        return Level.ERROR, f"stopped: {guard.reason}"
+    if not guard.is_armed:
+        if guard.fault is None:
+            return Level.WARN, "disarmed"
+        cause, detail = guard.fault
+        why = detail if cause is Cause.AUTO_DISARM else ""
+        return Level.ERROR, f"disarmed: {cause} {why}".rstrip()
+    cause = guard.blocked(now_s) or (None if has_ticks else Cause.CLOCK)
+    if cause is None and guard.refusing is not None:
+        cause = guard.refusing[0]
+    if cause is not None:
+        level = Level.WARN if cause in OF_ACTIONS else Level.ERROR
+        return level, f"armed, refusing: {cause}"
+    if guard.dry_run:
+        return Level.WARN, "armed, dry run: nothing is sent"
+    return Level.OK, "armed"
+
+
+def _told(met: tuple[Cause, str] | None) -> str:
+    return "none" if met is None else " ".join(met).strip()
 
 
 def inputs_told(inputs: Mapping[str, Freshness], now_s: float) -> str:

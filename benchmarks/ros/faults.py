@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.ros.trials import FAULTS, LIMITS, RATE_HZ, TASK, Fault, Loop
+from benchmarks.ros.trials import FAULTS, LIMITS, RATE_HZ, RATES, TASK, Fault, Loop
 from mfpolicy.evaluation.machine import machine_facts, package_versions
 
 SETTLE_S, WATCHED_S = 4.0, 3.0
@@ -81,19 +81,17 @@ def tried(loop: Loop, fault: Fault, bridge: str, robot: str) -> Outcome:
         loop.robot.arm()
     resumed_s = loop.move()
     wrong = []
-    if fault.is_silent and seen["commands"]:
+    if seen["commands"]:
         wrong.append(f"{seen['commands']} commands")
-    if fault.is_silent and not moved_mm < AT_REST_MM:
+    if not moved_mm < AT_REST_MM:
         wrong.append(f"moved by {moved_mm:.1f} mm")
-    if not fault.is_silent and not 0 < seen["commands"] <= WATCHED_S * RATE_HZ + 2:
-        wrong.append(f"{seen['commands']} commands in {WATCHED_S:g} s")
-    if fault.cause and fault.cause not in met:
+    if not any(name.startswith(fault.cause) for name in met) and fault.cause:
         wrong.append(f"{fault.cause} was not counted")
     if not re.fullmatch(fault.says, said.get("message", "")):
         wrong.append(f"the diagnostics say {said.get('message')!r}")
     return Outcome(
         fault.name, fault.clock, bridge, robot,
-        None if last_s is None or not fault.is_silent else round(last_s, 2),
+        None if last_s is None else round(last_s, 2),
         seen["commands"], round(moved_mm, 3), said.get("level"), said.get("message", ""), met,
         round(resumed_s, 1), not wrong, "; ".join(wrong),
     )  # fmt: skip
@@ -138,7 +136,7 @@ def report(outcomes: list[Outcome], command: str) -> str:
     )  # fmt: skip
     told = _TOLD.format(
         task=TASK, rate_hz=RATE_HZ, stale_s=LIMITS["cloud_timeout_s"], watched_s=WATCHED_S,
-        settle_s=SETTLE_S, at_rest_mm=AT_REST_MM,
+        settle_s=SETTLE_S, at_rest_mm=AT_REST_MM, max_hz=RATES["cloud_max_hz"],
     )  # fmt: skip
     lines = [
         "# Faults over ROS 2",
@@ -169,10 +167,10 @@ in the other distribution than the bridge.
 - *moves again*: seconds from the end of the fault, or from arming where it must be armed again, one
   of which are spent on looking
 
-In a flood motion may go on, never faster than its rate; after a jump of the clock it goes on by
-itself, after a hold. After `kill -9` no hold can come: a robot that is given positions stays at the
-last one. At rest is a tool that moves less than {at_rest_mm:g} mm: the simulation is eight times
-slower than real time, and so does its arm settle.
+A flood of more than {max_hz:g} messages a second on a topic, and a clock that jumps or stops disarm:
+somebody must arm again. After `kill -9` no hold can come: a robot that is given positions stays at
+the last one. At rest is a tool that moves less than {at_rest_mm:g} mm: the simulation is eight
+times slower than real time, and so does its arm settle.
 """
 
 

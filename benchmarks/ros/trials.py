@@ -20,6 +20,10 @@ LIMITS = {
     "cloud_max_age_s": 0.8, "joints_max_age_s": 0.8, "tool_max_age_s": 0.8,
     "policy_timeout_s": 1.0, "disarm_after_s": 60.0,
 }  # fmt: skip
+RATES = {"cloud_max_hz": 30.0, "joints_max_hz": 30.0, "tool_max_hz": 30.0}
+"""3 times what the sensors send."""
+
+_CLOCK_JUMP_S = 1.0
 _SIMULATED = 8.0  # times slower than the wall clock: 80 steps a second of its time, 10 of ours
 
 
@@ -40,7 +44,12 @@ class Loop:
         )
         told = bridge_parameters(self.robot.world, camera="depth", server=self.server.url)
         slower = _SIMULATED if self.is_simulated else 1
-        self._told = {**told, **{name: value / slower for name, value in LIMITS.items()}}
+        self._told = {
+            **told,
+            **{name: value / slower for name, value in LIMITS.items()},
+            **{name: value * slower for name, value in RATES.items()},
+            "clock_jump_s": _CLOCK_JUMP_S,
+        }
         self.start()
         self.robot.begin(seed=0)
 
@@ -87,10 +96,11 @@ class Fault:
     """A fault and what is expected of it.
 
     Attributes:
-        name: of the fault. begin, end: let it begin and end. cause: that must be counted.
+        name: of the fault. begin, end: let it begin and end. cause: that must be counted, or how
+            its name begins.
         says: what the whole line of the diagnostics must match, a regular expression; empty where
             there are no diagnostics.
-        is_silent: whether the robot must be held. resumes: ``itself``, ``arm`` or ``reset``.
+        resumes: ``itself`` or ``arm``.
         has_bridge: whether there is a bridge while it lasts. clock: of the loop.
     """
 
@@ -99,13 +109,12 @@ class Fault:
     end: Callable[[Loop], Any]
     cause: str = ""
     says: str = ""
-    is_silent: bool = True
     resumes: str = "itself"
     has_bridge: bool = True
     clock: str = "system"
 
 
-ARMED, REFUSING = "armed", "armed, refusing: "
+REFUSING, DISARMED = "armed, refusing: ", "disarmed: "
 
 
 def _sensor(name: str, cause: str, **more: Any) -> Fault:
@@ -122,7 +131,8 @@ def _policy(name: str, value: Any, without: Any, cause: str) -> Fault:
     field = "delay_s" if name == "policy too slow" else "is_nan"
     return Fault(
         name, lambda loop: setattr(loop.policy, field, value),
-        lambda loop: setattr(loop.policy, field, without), cause, ARMED,
+        lambda loop: setattr(loop.policy, field, without), cause,
+        f"{REFUSING}policy_(overrun|error)",
     )  # fmt: skip
 
 
@@ -143,9 +153,9 @@ FAULTS = (
     ),
     _policy("policy too slow", 3.0, 0.0, "policy_overrun"),
     _policy("policy of NaN", True, False, "policy_error"),  # the server refuses to send it
-    _sensor(  # it may hold the newest message back
-        "message flood", "", says=f"{ARMED}|{REFUSING}(old|stale)_(cloud|joints|tool)",
-        fault="flood", is_silent=False,
+    _sensor(
+        "message flood", "flood_", says=f"{DISARMED}flood_(cloud|joints|tool)", fault="flood",
+        resumes="arm",
     ),
     Fault(
         "emergency stop", lambda loop: loop.robot.serve("stop"),
@@ -161,11 +171,11 @@ FAULTS = (
         lambda loop: (loop.bridge.process.kill(), loop.bridge.process.wait()),
         lambda loop: loop.start(), resumes="arm", has_bridge=False,
     ),
-    _sensor(
-        "clock jump", "clock", says=ARMED, fault="clock_jump", is_silent=False, clock="simulated"
+    *(
+        _sensor(
+            name, "clock", says=f"{DISARMED}clock", fault=name.replace(" ", "_"), resumes="arm",
+            clock="simulated",
+        )
+        for name in ("clock jump", "clock back", "clock stop")
     ),
-    _sensor(
-        "clock back", "clock", says=ARMED, fault="clock_back", is_silent=False, clock="simulated"
-    ),
-    _sensor("clock stop", "clock", refusing="clock", fault="clock_stop", clock="simulated"),
 )  # fmt: skip

@@ -77,6 +77,10 @@ class Controller(Observer):
         """Ends an emergency stop, see :meth:`Guard.reset`."""
         return self.guard.reset()
 
+    def came(self, name: str, now_s: float, stream: str = "") -> None:
+        """A message came, see :meth:`Observer.came`; too many of them disarm."""
+        self.guard.came(name, now_s, stream)
+
     def halt(self, now_s: float) -> Command:
         """The hold that ends a motion at once after `stop` or `disarm`, before the next tick."""
         cause = self.guard.blocked(now_s) or Cause.DISARMED
@@ -115,7 +119,7 @@ class Controller(Observer):
     def _command(self, now_s: float) -> Command:
         actions = self._execution.act(self.parameters.trajectory_points)
         if actions is None:
-            return self.guard.wait(now_s)
+            return self.guard.wait(now_s, self._execution.late)
         start = self.guard.motion.start(now_s)
         is_measured = self.parameters.displacement_from == "measured"
         base = start.measured if is_measured else start.position

@@ -39,6 +39,7 @@ class Execution:
         took_s: how long the last decisions took, the newest last.
         begun_stamp_s: the stamp of the observation whose decision was executed for the first time
             by the last `commanded`; None where that went on with an earlier decision.
+        late: why the last decision could not be executed at all; empty where it could.
 
     Raises:
         ConfigError: the execution is unknown, cannot be had here, or does not fit the chunks.
@@ -65,6 +66,7 @@ class Execution:
         self._executor.reset()
         self._asked: dict[int, tuple[chunking.Request, float]] = {}  # with the observation's stamp
         self._accepted_stamp_s: float | None = None
+        self.late = ""
         self.begun_stamp_s: float | None = None
         self._commanded_s: deque[float] = deque(maxlen=_REMEMBERED)
 
@@ -132,9 +134,10 @@ class Execution:
         except ActionError as error:
             return Cause.NAN_ACTION, str(error)
         if is_taken and len(self._executor.plan):
-            self._accepted_stamp_s = stamp_s
+            self._accepted_stamp_s, self.late = stamp_s, ""
         else:
-            self._refusals.add(Cause.LATE_DECISION, f"{past} of its actions were due before")
+            self.late = f"{past} of its actions were due before"
+            self._refusals.add(Cause.LATE_DECISION, self.late)
         return None
 
 

@@ -119,6 +119,7 @@ class Observer:
         T_world_cam: Vector | None = None,
     ) -> None:
         """Takes a view, as `on_cloud` and `on_depth` do."""
+        self.came("cloud", now_s)
         wanted = self.parameters.cloud_frame
         if wanted not in (ANY_FRAME, frame_id):
             self.refusals.add(Cause.WRONG_FRAME, f"{frame_id[:80]!r}, not {wanted!r}")
@@ -127,6 +128,7 @@ class Observer:
 
     def on_joints(self, message: Any, *, stamp_s: float, now_s: float) -> None:
         """Takes a JointState; it may hold some of the joints."""
+        self.came("joints", now_s)
         try:
             times = self._proprioception.joints(message, stamp_s, now_s)
         except (ObservationError, TypeError, ValueError, OverflowError) as error:
@@ -138,6 +140,8 @@ class Observer:
 
     def on_tool(self, position: ArrayLike, *, stamp_s: float, now_s: float) -> None:
         """Takes the tool's measured position (3,), world frame, metres."""
+        if "tool" in self.inputs:
+            self.came("tool", now_s)
         try:
             self._proprioception.tool(position, stamp_s)
         except (ObservationError, TypeError, ValueError) as error:
@@ -146,6 +150,16 @@ class Observer:
         if "tool" in self.inputs:
             self.inputs["tool"].saw(stamp_s=stamp_s, received_s=now_s)
         self._measure()
+
+    def came(self, name: str, now_s: float, stream: str = "") -> None:
+        """A message of an input came, whatever is in it; all that the calls above take is counted.
+
+        Args:
+            name: of the input: ``cloud``, ``joints`` or ``tool``.
+            now_s: when it was received.
+            stream: its topic, where the input has several, as a depth camera has.
+        """
+        self.inputs[name].came(now_s, stream)
 
     def look(self) -> None:
         """Reads the newest view; one that cannot be used leaves the one before in its place."""

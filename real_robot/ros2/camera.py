@@ -60,7 +60,7 @@ class Camera:
         wanted = [
             (PointCloud2, settings.cloud_topic, self._on_cloud),
             (Image, settings.depth_topic, self._on_depth),
-            (CameraInfo, settings.camera_info_topic, self._pairs.info),
+            (CameraInfo, settings.camera_info_topic, self._on_info),
             (Image, settings.color_topic, self._on_color),
         ]
         self._subscriptions = [
@@ -84,7 +84,12 @@ class Camera:
         self._rate.came(self._now_s())
         self._on_view(self._pairs.depth(message, stamp_s=seconds(message.header.stamp)))
 
+    def _on_info(self, message: CameraInfo) -> None:
+        self._observer.came("cloud", self._now_s(), "camera_info")
+        self._pairs.info(message)
+
     def _on_color(self, message: Image) -> None:
+        self._observer.came("cloud", self._now_s(), "color")
         self._on_view(self._pairs.color(message, stamp_s=seconds(message.header.stamp)))
 
     def _on_view(self, found: tuple[DepthView, float] | None) -> None:

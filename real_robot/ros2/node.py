@@ -22,7 +22,6 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from mfpolicy.errors import UserError
-from real_robot.causes import Cause
 from real_robot.command import Command, Kind
 from real_robot.core import Controller, ThreadDecider
 from real_robot.node_settings import NodeSettings
@@ -69,6 +68,7 @@ class PolicyController(LifecycleNode):
         """Begins to tick, disarmed."""
         assert self._controller is not None
         result = super().on_activate(state)
+        self._controller.guard.ticks_begin()
         self._is_active, self._ticked_s = True, time.monotonic()
         self._timer = self.create_timer(1 / self._controller.rate_hz, self._guarded(self._tick))
         return result
@@ -170,7 +170,7 @@ class PolicyController(LifecycleNode):
     def _watch(self) -> None:
         """Ends a motion where ticks have stopped coming, as with a simulated clock that stopped."""
         if not self._has_ticks():
-            self._send(self._driven.guard.refuse(Cause.CLOCK, self._now_s(), "no ticks"))
+            self._send(self._driven.guard.clock_stopped(self._now_s()))
 
     def _has_ticks(self) -> bool:
         late_s = time.monotonic() - self._ticked_s if self._is_active else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +13,9 @@ from real_robot.parameters import RobotParameters
 from real_robot.safety.freshness import first_problem, freshness_of_inputs
 from real_robot.safety.limits import MotionLimits, Start, Violation
 from real_robot.safety.motion import Motion
+from real_robot.safety.ticking import Ticking
 
 _STANDING = (Cause.DISARMED, Cause.EMERGENCY_STOP, Cause.WAITING, Cause.EARLY)
-_MOST_EARLY = 3  # ticks in a row: more, and the clock stands still
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,9 @@ class Guard:
     """Stands between a controller and the robot; starts disarmed.
 
     A move is released only while armed, not stopped, with every input fresh and every limit kept.
-    Whatever ends a motion is answered by one hold, then by silence. An emergency stop lasts until
-    it is reset, and leaves the guard disarmed.
+    Whatever ends a motion is answered by one hold, then by silence. A clock that jumps or stops and
+    a flood of messages are faults, which disarm: what came before cannot be told from what comes
+    now. An emergency stop lasts until it is reset, and leaves the guard disarmed.
 
     Args:
         parameters: limits and timeouts.
@@ -41,6 +41,9 @@ class Guard:
     Attributes:
         refusals: counted by cause. motion: of the robot. inputs: freshness by name.
         is_armed, is_stopped, dry_run: the state. reason: of the last stop.
+        fault: the cause that disarmed it, until it is armed again; else None. refusing: the last
+            cause that kept it from moving since the last move, waiting aside; else None. Each with
+            what was met.
     """
 
     def __init__(self, parameters: RobotParameters, *, period_s: float) -> None:
@@ -61,8 +64,9 @@ class Guard:
         self.is_armed = self.is_stopped = False
         self.dry_run = parameters.dry_run
         self.reason = ""
-        self._ticked_s: float | None = None
-        self._early = 0
+        self.fault: tuple[Cause, str] | None = None
+        self.refusing: tuple[Cause, str] | None = None
+        self._ticking = Ticking(period_s=period_s, jump_s=parameters.clock_jump_s)
         self._released_s: float | None = None
         self._refused_since_s: float | None = None
 
@@ -76,6 +80,7 @@ class Guard:
         if cause is not None:
             return Reply(False, self.refusals.not_fresh(cause))
         self.is_armed, self._refused_since_s = True, None
+        self.fault = self.refusing = None
         return Reply(True, "armed" + (", dry run: nothing is sent" if self.dry_run else ""))
 
     def disarm(self) -> Reply:
@@ -93,29 +98,44 @@ class Guard:
         was, self.is_stopped = self.is_stopped, False
         return Reply(was, "reset, disarmed" if was else "was not stopped")
 
+    # What a controller tells, whenever it happens.
+
+    def came(self, name: str, now_s: float, stream: str = "") -> None:
+        """A message of an input came; one too many, and it disarms, with a hold at the next tick.
+
+        Args:
+            name: of the input.
+            now_s: when it was received.
+            stream: its topic, where the input has several.
+        """
+        flood = self.inputs[name].came(now_s, stream)
+        if flood is not None and self.is_armed:
+            detail = f"messages of {stream or name} came faster than {name}_max_hz"
+            self.refusals.add(flood, detail)
+            self._disarmed_by(flood, detail)
+
+    def ticks_begin(self) -> None:
+        """Ticks begin now: the time since those of before is no jump of the clock."""
+        self._ticking.begin()
+        self._released_s = None
+
+    def clock_stopped(self, now_s: float) -> Command:
+        """No tick came for too long: as after a clock that jumped, nothing is fresh any more."""
+        self._lose_clock("no ticks came")
+        return self.refuse(Cause.CLOCK, now_s, "no ticks came")
+
     # What a controller does at each tick, in this order.
 
     def begin(self, now_s: float) -> Cause | None:
-        """Takes the time of a tick; a clock that jumped or stands still is a cause.
-
-        After that nothing that was received before is fresh. A tick less than half a period after
-        the one before is early, and no tick.
-        """
-        before = self._ticked_s
-        if before is not None and 0 <= now_s - before < self._period_s / 2:
-            self._early += 1
-            if self._early < _MOST_EARLY:
-                self.refusals.add(Cause.EARLY)
-                return Cause.EARLY
-        self._ticked_s = now_s if math.isfinite(now_s) else None
-        jumped = before is not None and not 0 < now_s - before <= self._parameters.clock_jump_s
-        if self._ticked_s is None or jumped or self._early >= _MOST_EARLY:
-            for each in self.inputs.values():
-                each.forget()
-            self._early, self._released_s = 0, None
-            return Cause.CLOCK
-        self._early = 0
-        return None
+        """Takes the time of a tick: EARLY, which is none, CLOCK where that jumped, or None."""
+        found = self._ticking.problem(now_s)
+        if found is None:
+            return None
+        if found[0] is Cause.EARLY:
+            self.refusals.add(Cause.EARLY)
+        else:
+            self._lose_clock(found[1])
+        return found[0]
 
     def blocked(self, now_s: float) -> Cause | None:
         """Why nothing may move now, None where it may."""
@@ -125,15 +145,20 @@ class Guard:
 
     def refuse(self, cause: Cause, now_s: float, detail: str = "") -> Command:
         """No move at this tick: a hold, where the robot was being moved, else silence."""
-        self._count(cause, now_s, detail)
+        self._count(cause, now_s, detail or self._told_of(cause))
         hold = self._hold(cause, now_s) if self.motion.is_commanded else None
         self.motion.ended()
         if hold is None:
             return Command(Kind.SILENT, self._none(), cause=cause, detail=detail)
         return Command(Kind.HOLD, hold, np.array([self._period_s]), cause=cause, detail=detail)
 
-    def wait(self, now_s: float) -> Command:
-        """No decision yet: a robot on its way to positions is left to get there."""
+    def wait(self, now_s: float, late: str = "") -> Command:
+        """No decision yet: a robot on its way to positions is left to get there.
+
+        ``late`` says why the last one came too late, where it did.
+        """
+        if late:
+            self.refusing = Cause.LATE_DECISION, late
         if self._is_velocity:
             return self.refuse(Cause.WAITING, now_s)
         self._count(Cause.WAITING, now_s, "")
@@ -164,7 +189,7 @@ class Guard:
         if found:
             return self.refuse(found.cause, now_s, found.detail)
         times_s = np.arange(1, len(targets) + 1, dtype=np.float64) * self._period_s
-        self._refused_since_s = None
+        self._refused_since_s = self.refusing = None
         if self.dry_run:
             self.refusals.add(Cause.DRY_RUN)
             return Command(Kind.SILENT, self._none(), cause=Cause.DRY_RUN, preview=targets)
@@ -214,11 +239,28 @@ class Guard:
         self.refusals.add(cause, detail)
         if cause in _STANDING:
             return
+        self.refusing = cause, detail
         if self._refused_since_s is None or now_s < self._refused_since_s:
             self._refused_since_s = now_s
         elif self.is_armed and now_s - self._refused_since_s > self._parameters.disarm_after_s:
-            self.is_armed = False
             self.refusals.add(Cause.AUTO_DISARM, f"after {cause}")
+            self._disarmed_by(Cause.AUTO_DISARM, f"after {cause}")
+
+    def _disarmed_by(self, cause: Cause, detail: str) -> None:
+        """A fault: disarmed, until somebody arms again."""
+        if self.is_armed:
+            self.is_armed, self.fault = False, (cause, detail)
+
+    def _lose_clock(self, detail: str) -> None:
+        """Nothing that was received before is fresh by the clock of now."""
+        for each in self.inputs.values():
+            each.forget()
+        self._released_s = None
+        self._disarmed_by(Cause.CLOCK, detail)
+
+    def _told_of(self, cause: Cause) -> str:
+        """What was met, where the fault that disarmed says it."""
+        return self.fault[1] if self.fault is not None and self.fault[0] is cause else ""
 
     def _none(self) -> NDArray[np.float64]:
         return np.zeros((0, len(self._parameters.axes)))

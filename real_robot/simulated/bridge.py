@@ -23,6 +23,9 @@ _WAIT = 0.6
 
 _DIAGNOSTICS_HZ = 4.0
 
+_CLOCK_JUMP_S = 5.0
+"""That a busy machine may leave the simulation, and so the simulated clock, without a step."""
+
 _INPUTS = ("cloud", "joints", "tool")
 _PATIENCE, _LEAST_PATIENCE_S = 6, 0.2
 """Frames that may fail to come before an input is stale, and the time that is granted at least."""
@@ -82,6 +85,7 @@ def bridge_parameters(
         "violation": "clamp",
         "dry_run": False,
         **{f"{name}_{kind}_s": patience_s for name in _INPUTS for kind in ("timeout", "max_age")},
+        "clock_jump_s": _CLOCK_JUMP_S,
         "decision_wait_s": _WAIT / steps_hz,
         "diagnostics_hz": _DIAGNOSTICS_HZ,
     }

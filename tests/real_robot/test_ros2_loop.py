@@ -105,7 +105,7 @@ def test_what_drives_the_robot_is_what_the_policy_decides_in_process(
     trace, report, diagnostics = _driven(environments, tmp_path, policy, camera=camera)
     assert trace["result"]["steps"] == STEPS
     assert report["commands"] >= STEPS - trace["result"]["holds"]
-    assert diagnostics["message"] in ("armed", "disarmed")
+    assert diagnostics["message"].startswith(("armed", "disarmed"))
 
     decided = np.concatenate([np.clip(actions, -1, 1) for _, actions in policy.decisions])
     targets = np.array(report["targets"])

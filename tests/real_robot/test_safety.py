@@ -197,23 +197,6 @@ def test_velocities_leave_room_to_brake_before_a_position_limit():
     assert command.targets.tolist() == [[0, 0]]
 
 
-@pytest.mark.parametrize("jump_s", [-50.0, 60.0, math.nan])
-def test_a_clock_that_jumps_ends_the_motion_until_inputs_are_fresh_again(jump_s):
-    arm = moving()
-    before = arm.now_s
-    command = arm.controller.tick(before + jump_s)
-    assert (command.kind, command.cause) == (Kind.HOLD, "clock")
-    arm.now_s = before + (0 if math.isnan(jump_s) else jump_s)
-    assert arm.tick(sense=False).kind is Kind.SILENT
-    assert arm.tick().kind is Kind.MOVE
-
-
-def test_a_clock_that_stands_still_ends_the_motion():
-    arm = moving()
-    kinds = [arm.controller.tick(arm.now_s).kind for _ in range(4)]
-    assert kinds == [Kind.SILENT, Kind.SILENT, Kind.HOLD, Kind.SILENT]
-
-
 def test_ticks_that_come_too_early_move_nothing():
     arm = moving()
     assert arm.tick(period_s=0.04).cause == "early"
@@ -236,12 +219,12 @@ def test_a_hold_for_an_arm_measured_outside_its_limits_stays_inside():
     assert command.targets.tolist() == pytest.approx(TARGET[:1])
 
 
-def test_a_flood_of_messages_is_read_once_a_tick():
+def test_of_many_messages_the_newest_alone_is_read_at_a_tick():
     arm = moving()
     reads = []
     look = arm.controller.perception.seen
     arm.controller.perception.seen = lambda *seen: reads.append(seen) or look(*seen)
-    for _ in range(500):
+    for _ in range(100):
         arm.cloud()
         arm.joints()
     arm.now_s += PERIOD_S

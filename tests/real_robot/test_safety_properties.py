@@ -40,7 +40,12 @@ events = st.one_of(
     st.tuples(st.just("policy"), st.tuples(st.booleans(), small, small, numbers, numbers)),
     st.tuples(st.sampled_from(["arm", "disarm", "stop", "reset", "halt"]), st.none()),
     st.tuples(st.just("run"), st.integers(1, 5)),
+    st.tuples(st.just("leap"), st.sampled_from([5.0, -3.0])),
+    st.tuples(st.sampled_from(["flood_cloud", "flood_joints"]), st.integers(2, 12)),
 )
+MOST, WINDOW_S, JUMP_S = 8, 0.4, 1.0
+RATES = {"cloud_max_hz": MOST / WINDOW_S, "joints_max_hz": MOST / WINDOW_S,
+         "flood_window_s": WINDOW_S, "clock_jump_s": JUMP_S}  # fmt: skip
 
 
 class Watched:
@@ -50,15 +55,21 @@ class Watched:
         self.actions = np.zeros((4, 2))
         points = 1 if kind == "joint_velocity" else points
         self.arm = Arm(lambda _: self.actions, action_kind=kind, violation=violation,
-                       trajectory_points=points)  # fmt: skip
+                       trajectory_points=points, **RATES)  # fmt: skip
         self.is_velocity = kind == "joint_velocity"
         self.may_move = self.is_stopped = False
         self.cloud_s = self.joints_s = (-math.inf, -math.inf)
+        self.unread_s = None  # of the newest cloud, which is read at the next tick
         self.measured = None
         self.sent = None  # the last command, with its time
+        self.received = {"cloud": [], "joints": []}
+        self.ticked_s, self.early = None, 0
+        self.came("cloud")
+        self.came("joints")
         self.arm.arm()
         self._good_cloud(0.0)
         self._good_joints(0.0)
+        self._look()
         self.may_move = True
 
     def apply(self, name, value) -> None:
@@ -69,17 +80,28 @@ class Watched:
             arm.now_s += value
         elif name == "run":
             for _ in range(value):
+                self.came("cloud")
+                self.came("joints")
                 arm.sense()
                 self._good_cloud(0.0)
                 self._good_joints(0.0)
                 self._tick(PERIOD_S)
+        elif name == "leap":
+            self._tick(value)
+            self.apply("run", 2)
+        elif name.startswith("flood"):
+            for _ in range(value):
+                self.apply(name.partition("_")[2], 0.0)
         elif name == "cloud":
+            self.came("cloud")
             if isinstance(value, str):
                 arm.cloud(ODD_CLOUDS[value])
+                self.unread_s = None
             else:
                 arm.cloud(age_s=value)
                 self._good_cloud(value)
         elif name == "joints":
+            self.came("joints")
             if value == "nan":
                 arm.joints(position=[math.nan, 0.0])
             elif value == "half":
@@ -95,8 +117,10 @@ class Watched:
             scale = arm.position if np.isfinite(arm.position).all() else 0
             self.actions = np.tile(scale + np.array(rest[:2]) if near else rest[2:], (4, 1))
         elif name == "arm":
-            arm.controller.arm(arm.now_s)
-            self.may_move = not self.is_stopped
+            reply = arm.controller.arm(arm.now_s)
+            assert not (reply.ok and (self.is_stopped or self.floods()))
+            self.may_move |= reply.ok
+            self._look()
         elif name == "halt":
             arm.controller.disarm()
             self.may_move = False
@@ -106,8 +130,42 @@ class Watched:
             self.may_move = self.may_move and name == "reset"
             self.is_stopped = name == "stop" or (self.is_stopped and name != "reset")
 
+    def came(self, stream) -> None:
+        """A message comes: one too many in the window, and nothing moves until it is armed."""
+        times_s = self.received[stream]
+        if times_s and self.arm.now_s < times_s[-1]:
+            times_s.clear()
+        times_s.append(self.arm.now_s)
+        self.may_move &= not self.floods(stream)
+
+    def floods(self, *streams) -> bool:
+        now_s = self.arm.now_s
+        recent = [
+            sum(0 <= now_s - time_s <= WINDOW_S for time_s in self.received[stream])
+            for stream in streams or self.received
+        ]
+        return max(recent) > MOST
+
+    def _clock(self, now_s) -> None:
+        """A tick's time: after a clock that jumps or stands still nothing moves until armed."""
+        since_s = math.inf if self.ticked_s is None else now_s - self.ticked_s
+        is_early = 0 <= since_s < PERIOD_S / 2
+        if is_early and self.early < 2:
+            self.early += 1
+            return
+        has_jumped = self.ticked_s is not None and not 0 < since_s <= JUMP_S
+        if is_early or has_jumped or not math.isfinite(now_s):
+            self.may_move = False
+            self.received = {name: [] for name in self.received}
+            self.unread_s = None
+        self._look()
+        self.early, self.ticked_s = 0, now_s if math.isfinite(now_s) else None
+
     def _good_cloud(self, age_s) -> None:
-        self.cloud_s = (self.arm.now_s, self.arm.now_s - age_s)
+        self.unread_s = (self.arm.now_s, self.arm.now_s - age_s)
+
+    def _look(self) -> None:
+        self.cloud_s, self.unread_s = self.unread_s or self.cloud_s, None
 
     def _good_joints(self, age_s) -> None:
         if (np.abs(self.arm.position) <= 1e6).all():
@@ -118,6 +176,7 @@ class Watched:
         now_s = self.arm.now_s + step_s
         if math.isfinite(now_s):
             self.arm.now_s = now_s
+        self._clock(now_s)
         self._check(self.arm.controller.tick(now_s), now_s)
 
     def _check(self, command, now_s) -> None:

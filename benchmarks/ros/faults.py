@@ -167,7 +167,7 @@ in the other distribution than the bridge.
 - *moves again*: seconds from the end of the fault, or from arming where it must be armed again, one
   of which are spent on looking
 
-A flood of more than {max_hz:g} messages a second on a topic, and a clock that jumps or stops disarm:
+More than {max_hz:g} messages a second on a topic, and a clock that jumps or stops disarm:
 somebody must arm again. After `kill -9` no hold can come: a robot that is given positions stays at
 the last one. At rest is a tool that moves less than {at_rest_mm:g} mm: the simulation is eight
 times slower than real time, and so does its arm settle.

@@ -86,6 +86,7 @@ class Recorder(Observer):
         self._gripper: float | None = None
         self._measured: tuple[Vector, Vector] | None = None
         self._last: Step | None = None
+        self._commanded: Vector | None = None  # at the tick before
         self._ticked_s: float | None = None
         self.state, self.steps = State.IDLE, Steps(0.0)
         self.discarded, self.reply = 0, Reply(True, "idle")
@@ -167,8 +168,11 @@ class Recorder(Observer):
         if since < 0:
             self._clock_went_back(now_s)
         self.look()
-        if self.state is not State.RECORDING:
-            return
+        if self.state is State.RECORDING:
+            self._step(now_s, since)
+        self._commanded = self._commands.at(now_s)
+
+    def _step(self, now_s: float, since: float) -> None:
         if self._last is not None:
             if not 0 < since <= _LATE:
                 self.steps.fault(Cause.CLOCK, now_s)
@@ -187,7 +191,7 @@ class Recorder(Observer):
         """Ends an episode at fault; what was stamped before must not meet what is stamped now."""
         self.forget()
         self._commands.forget()
-        self._measured, self._last = None, None
+        self._measured = self._last = self._commanded = None
         for freshness in self.inputs.values():
             freshness.forget()
         if self.state is State.RECORDING:
@@ -217,9 +221,20 @@ class Recorder(Observer):
         assert frame is not None  # since the start was let pass
         assert self._measured is not None
         base = self._measured[0]
-        if self._last is not None and self.parameters.displacement_from == "command":
+        # a displacement from rest starts where the robot is measured, as a controller's first does
+        is_going_on = self._last is not None or self._is_commanded(now_s)
+        if is_going_on and self.parameters.displacement_from == "command":
             base = self._target(now_s)
         self._last = Step(frame, now_s, base)
+
+    def _is_commanded(self, now_s: float) -> bool:
+        """Whether the demonstrator moves the robot already: a command other than a tick before."""
+        target = self._commands.at(now_s)
+        return (
+            target is not None
+            and self._commanded is not None
+            and bool((target != self._commanded).any())
+        )
 
     def _finish(self, step: Step, now_s: float) -> None:
         gripper = self._gripper if self.parameters.gripper_column >= 0 else None

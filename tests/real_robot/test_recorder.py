@@ -283,6 +283,34 @@ def test_actions_at_their_limits_are_no_fault():
     np.testing.assert_allclose(np.abs(mine.store.kept[0]["action"][1:]), 1.0, atol=1e-6)
 
 
+@pytest.mark.parametrize("is_moving", [True, False])
+def test_an_episode_begun_in_motion_has_no_first_action_that_makes_up_for_the_arms_lag(is_moving):
+    """An arm that is moved lags behind its command; at rest a leader may hold it off its place."""
+    mine = Demonstrated(
+        action_kind="joint_displacement", action_lower=[-1.0] * 2, action_upper=[1.0] * 2,
+        action_scale=[0.02, 0.02],
+    )  # fmt: skip
+    command, lag = np.array([-0.3, 0.3]), 2
+    sent = [command] * (lag + 1)
+    for step in range(12):
+        if is_moving or step > 6:
+            command = command + [0.015, -0.015]
+        sent.append(command)
+        mine.position = sent[-1 - lag] if is_moving else sent[-1 - lag] - [0.005, 0]
+        mine.sense(command)
+        if step == 5:
+            assert mine.recorder.start(mine.now_s).ok
+        mine.tick()
+    reply = mine.recorder.stop(mine.now_s)
+    assert (reply.ok, "with" in reply.message) == (True, False), reply.message
+    first, *rest = mine.store.kept[0]["action"]
+    if is_moving:
+        np.testing.assert_allclose([first, *rest], [[0.75, -0.75]] * 6, atol=1e-6)
+    else:  # a controller begins where the arm is measured
+        np.testing.assert_allclose(first, [0.25, 0.0], atol=1e-6)
+        np.testing.assert_allclose(rest[0], [0.75, -0.75], atol=1e-6)
+
+
 def test_a_tick_that_comes_twice_is_one_step():
     mine = Demonstrated()
     mine.sense()

@@ -22,7 +22,7 @@ for distribution in "$@"; do
   fi
   # what the robot's side of the package needs: no torch, no simulator; the recorder writes
   # zarr, and colcon builds the ROS package
-  "$environment/bin/pip" install --quiet -c constraints.txt \
+  "$environment/bin/pip" install --quiet --no-compile -c constraints.txt \
     "${wanted[@]}" numpy pyyaml zarr numcodecs "fpsample; python_version < '3.13'" \
     colcon-core==0.21.3 colcon-ros==0.5.0 colcon-python-setup-py==0.2.9
   env -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \

@@ -100,6 +100,12 @@ make_environment() {
   "$python" -m venv --clear "$VENV"
 }
 
+# ensure_python: $VENV is a virtual environment, whatever it holds.
+ensure_python() {
+  { supports "$VENV/bin/python" && "$VENV/bin/python" -m pip --version; } >/dev/null 2>&1 ||
+    make_environment
+}
+
 # stamp EXTRAS: what a complete environment was made from.
 stamp() {
   local digest
@@ -122,13 +128,12 @@ ensure_environment() {
   if is_complete "$extras"; then
     say "Using the virtual environment $VENV"
   else
-    if ! { supports "$VENV/bin/python" && "$VENV/bin/python" -m pip --version; } >/dev/null 2>&1; then
-      make_environment
-    fi
+    ensure_python
     say "Installing mfpolicy and what it needs (the first time this downloads a few GB)"
     rm -f "$VENV/.complete"
+    # no-compile: most of some 20 000 modules are never imported; Python compiles those that are
     (cd "$ROOT" && "$VENV/bin/python" -m pip install -q --disable-pip-version-check \
-      --use-pep517 -c constraints.txt -e ".${extras:+[$extras]}")
+      --use-pep517 --no-compile -c constraints.txt -e ".${extras:+[$extras]}")
     stamp "$extras" >"$VENV/.complete"
   fi
   export PATH="$VENV/bin:$PATH"

@@ -18,6 +18,7 @@ from mfpolicy.training import loop, train
 from mfpolicy.training.logging import MetricsFile
 from oracles.demonstrations import TASK
 from oracles.full_disk import FullDisk
+from training.conftest import small_config
 
 MODEL, METRICS, STATE = "model.safetensors", "metrics.jsonl", "training_state"
 
@@ -26,8 +27,8 @@ MODEL, METRICS, STATE = "model.safetensors", "metrics.jsonl", "training_state"
 def test_sigkill_before_any_change_of_a_file_loses_nothing(dataset, tmp_path):
     """During each write, before and after each rename and removal, also in a resume's own."""
     words = [f"task={TASK}", f"data={dataset}", "policy=mp1_small", "policy.points=32"]
-    words += ["network.widths=[16,16,16]", "encoder.widths=[16,16]", "training.steps=6"]
-    words += ["training.batch_size=16", "training.checkpoint_every=2", "training.log_every=4"]
+    words += ["network.widths=[16]", "encoder.widths=[16,16]", "training.steps=3"]
+    words += ["training.batch_size=16", "training.checkpoint_every=1", "training.log_every=2"]
     script = Path(__file__).with_name("crash_trials.py")
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path), *words, "logging.wandb=disabled"],
@@ -53,24 +54,6 @@ def _assert_same_run(run: Path, reference: Path) -> None:
     assert _metrics(run) == _metrics(reference)
     kept = [sorted(path.name for path in (r / STATE).iterdir()) for r in (run, reference)]
     assert kept[0] == kept[1]
-
-
-@pytest.fixture(scope="module")
-def finished(dataset, tmp_path_factory, request):
-    """A run that nothing stopped: checkpoints at 10 and 12, lines at 4, 8 and 12."""
-    from mfpolicy.config import compose
-
-    out = tmp_path_factory.mktemp("finished") / "run"
-    words = [f"task={TASK}", f"data={dataset}", f"out={out}", "policy=mp1_small"]
-    words += ["policy.points=32", "network.widths=[16,16,16]", "encoder.widths=[16,16]"]
-    words += ["training.steps=12", "training.batch_size=16", "training.checkpoint_every=5"]
-    words += ["training.log_every=4", "logging.wandb=disabled"]
-    return train(compose("train", words)).run
-
-
-@pytest.fixture
-def run(finished, tmp_path):
-    return shutil.copytree(finished, tmp_path / "run")
 
 
 def _truncate(path: Path) -> None:
@@ -199,33 +182,40 @@ def _fill_from(monkeypatch, disk: FullDisk, owner: object, name: str, call: int)
     monkeypatch.setattr(owner, name, on_a_full_disk)
 
 
+LONGER = ("training.steps=25", "training.checkpoint_every=10", "training.log_every=1")
+
+
+@pytest.fixture(scope="module")
+def longer(dataset, tmp_path_factory):
+    """A run of these options that nothing stopped."""
+    return train(small_config(dataset, tmp_path_factory.mktemp("longer") / "run", *LONGER)).run
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "call", "told", "checkpoints"),
     [
-        (loop, "save_state", 1, "step-00000020.safetensors must be written whole", []),
-        (loop, "save_state", 2, "step-00000040.safetensors must be written whole", [20]),
-        (loop, "save_policy", 1, "model.safetensors must be written whole", [20]),
-        (loop, "save_policy", 2, "model.safetensors must be written whole", [20, 40]),
-        (MetricsFile, "write", 25, "metrics.jsonl must take every line", [20]),
+        (loop, "save_state", 1, "step-00000010.safetensors must be written whole", []),
+        (loop, "save_state", 2, "step-00000020.safetensors must be written whole", [10]),
+        (loop, "save_policy", 1, "model.safetensors must be written whole", [10]),
+        (loop, "save_policy", 2, "model.safetensors must be written whole", [10, 20]),
+        (MetricsFile, "write", 13, "metrics.jsonl must take every line", [10]),
     ],
 )
 def test_a_full_disk_stops_the_run_with_all_it_had_and_it_goes_on_later(
-    configure, tmp_path, disk, owner, name, call, told, checkpoints
+    configure, longer, disk, owner, name, call, told, checkpoints
 ):
-    words = ("training.steps=50", "training.checkpoint_every=20", "training.log_every=1")
     run = disk.folder / "run"
     with pytest.MonkeyPatch.context() as patch:
         _fill_from(patch, disk, owner, name, call)
         with pytest.raises(RunError, match=f"{told}.*free disk space.*resume=true"):
-            train(configure(f"out={run}", *words))
+            train(configure(f"out={run}", *LONGER))
     kept = sorted(path.name for path in run.glob(f"{STATE}/*"))
     assert kept == [f"step-{step:08d}.safetensors" for step in checkpoints]
     assert (run / METRICS).read_bytes().endswith(b"\n")
     if (run / MODEL).exists():
         load_policy(run)
-    assert train(configure(f"out={run}", *words, "resume=true")).step == 50
-    reference = train(configure(f"out={tmp_path / 'reference'}", *words)).run
-    _assert_same_run(run, reference)
+    assert train(configure(f"out={run}", *LONGER, "resume=true")).step == 25
+    _assert_same_run(run, longer)
 
 
 def test_a_disk_that_is_full_from_the_start_leaves_a_folder_to_start_in(configure, disk):

@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +31,10 @@ def _assert_same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) 
     assert [name for name in left if not torch.equal(left[name], right[name])] == []
 
 
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.stem.partition("-")[2])
+
+
 def test_a_run_folder_is_whole_and_loads(configure):
     summary = train(configure())
     run = summary.run
@@ -49,28 +52,35 @@ def test_a_run_folder_is_whole_and_loads(configure):
     assert kept == ["step-00000010.safetensors", "step-00000012.safetensors"]
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(configure, tmp_path):
-    train(configure())
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    configure, finished, tmp_path
+):
     train(configure(f"out={tmp_path / 'again'}"))
     train(configure(f"out={tmp_path / 'other'}", "seed=1"))
-    _assert_same(_weights(tmp_path / "run"), _weights(tmp_path / "again"))
-    one, other = _weights(tmp_path / "run"), _weights(tmp_path / "other")
+    _assert_same(_weights(finished), _weights(tmp_path / "again"))
+    one, other = _weights(finished), _weights(tmp_path / "other")
     assert not torch.equal(one["network.film_time.weight"], other["network.film_time.weight"])
 
 
 _PROGRAM = """
-import sys
+import os, sys
 from mfpolicy.config import compose
-from mfpolicy.data import WindowDataset, open_dataset
+from mfpolicy.policy import Policy
 from mfpolicy.training import train
-from mfpolicy.training.loop import Trainer
-print(train(compose("train", sys.argv[1:])).interrupted)
+
+number, step, plain, calls = int(sys.argv[1]), int(sys.argv[2]), Policy.loss, 0
+
+def stopped(self, batch, generator=None):
+    global calls
+    calls += 1
+    if calls == step:
+        os.kill(os.getpid(), number)
+    return plain(self, batch, generator)
+
+Policy.loss = stopped
+print(train(compose("train", sys.argv[3:])).interrupted)
 """
-
-
-def _start(overrides: list[str]) -> subprocess.Popen:
-    command = [sys.executable, "-c", _PROGRAM, *overrides]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+STEPS, STOPPED = 30, 13
 
 
 def _overrides(dataset: Path, out: Path) -> list[str]:
@@ -80,25 +90,15 @@ def _overrides(dataset: Path, out: Path) -> list[str]:
         f"out={out}",
         "policy=mp1_small",
         "policy.points=32",
-        "network.widths=[16,16,16]",
+        "network.widths=[16]",
         "encoder.widths=[16,16]",
         f"training.steps={STEPS}",
         "training.batch_size=16",
-        "training.checkpoint_every=20",
+        "training.checkpoint_every=8",
         "training.log_every=1",
         "logging.wandb=disabled",
         "resume=true",
     ]
-
-
-def _wait_for_lines(path: Path, count: int) -> None:
-    deadline = time.monotonic() + 120
-    while not path.is_file() or path.read_text().count("\n") < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-STEPS = 150
 
 
 @pytest.fixture(scope="module")
@@ -110,29 +110,31 @@ def uninterrupted(dataset, tmp_path_factory):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(dataset, tmp_path, uninterrupted, number):
+    """The signal comes in the middle of a step."""
     stopped = tmp_path / "stopped"
-    process = _start(_overrides(dataset, stopped))
-    _wait_for_lines(stopped / "metrics.jsonl", 33)
-    process.send_signal(number)
-    said = process.communicate(timeout=120)[0].strip()
-    assert said == ("" if number == signal.SIGKILL else "True")
-    assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+    words = [str(int(number)), str(STOPPED), *_overrides(dataset, stopped)]
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *words],
+        stdout=subprocess.PIPE, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == ("" if number == signal.SIGKILL else "True")
+    assert done.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+    kept = [_step(path) for path in (stopped / "training_state").iterdir()]
+    assert max(kept) == (8 if number == signal.SIGKILL else STOPPED)
     assert train(compose("train", _overrides(dataset, stopped))).step == STEPS
     _assert_same(uninterrupted, _weights(stopped))
     lines = [json.loads(line) for line in (stopped / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
 
 
-def test_a_finished_run_resumed_stays_as_it_is(configure):
-    run = train(configure()).run
+def test_a_finished_run_resumed_stays_as_it_is(configure, run):
     before = _weights(run)
     assert train(configure("resume=true")).step == 12
     _assert_same(before, _weights(run))
 
 
-def test_a_finished_run_of_an_earlier_version_keeps_its_file(configure):
+def test_a_finished_run_of_an_earlier_version_keeps_its_file(configure, run):
     """Evaluations and students know a policy by its file."""
-    run = train(configure()).run
     tensors, spec = _weights(run), read_spec(run).to_dict()
     del spec["auxiliary"]
     spec["encoder"] = {k: v for k, v in spec["encoder"].items() if k not in ("fusion", "history")}
@@ -146,8 +148,8 @@ def test_a_finished_run_of_an_earlier_version_keeps_its_file(configure):
     _assert_same(tensors, _weights(run))
 
 
+@pytest.mark.usefixtures("run")
 def test_a_used_run_folder_is_refused(configure):
-    train(configure())
     with pytest.raises(RunError, match="resume=true"):
         train(configure())
 

@@ -17,6 +17,15 @@ COMMAND_TYPES = {
 }
 """Message type → the space and the quantity that it carries; None carries both."""
 
+MESSAGE_TYPES = {
+    "joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
+    "float64_multi_array": "std_msgs/msg/Float64MultiArray",
+    "pose_stamped": "geometry_msgs/msg/PoseStamped",
+    "twist_stamped": "geometry_msgs/msg/TwistStamped",
+    "joint_state": "sensor_msgs/msg/JointState",
+}
+"""The ROS name of each message type by which a robot is commanded; the last by a leader arm."""
+
 RELIABILITIES = ("best_effort", "reliable")
 
 

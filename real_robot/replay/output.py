@@ -11,15 +11,8 @@ import numpy as np
 from mfpolicy.data.converting.packages import required
 from mfpolicy.errors import ConfigError
 from real_robot.command import Command
-from real_robot.node_settings import NodeSettings
+from real_robot.node_settings import MESSAGE_TYPES, NodeSettings
 from real_robot.parameters import RobotParameters
-
-_TYPES = {
-    "joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
-    "float64_multi_array": "std_msgs/msg/Float64MultiArray",
-    "pose_stamped": "geometry_msgs/msg/PoseStamped",
-    "twist_stamped": "geometry_msgs/msg/TwistStamped",
-}
 
 
 class CommandBag:
@@ -45,10 +38,10 @@ class CommandBag:
         self._writer = rosbag2.Writer(path, version=9, storage_plugin=rosbag2.StoragePlugin.MCAP)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer.open()
-        self._commands = self._connected(settings.command_topic, _TYPES[settings.command_type])
+        self._commands = self._connected(settings.command_topic, settings.command_type)
         self._gripper = None
         if settings.gripper_topic:
-            self._gripper = self._connected(settings.gripper_topic, _TYPES["float64_multi_array"])
+            self._gripper = self._connected(settings.gripper_topic, "float64_multi_array")
 
     def __enter__(self) -> CommandBag:
         return self
@@ -67,7 +60,7 @@ class CommandBag:
             self._write(self._gripper, self._numbers(command.gripper[:1]), now_s)
 
     def _connected(self, topic: str, kind: str) -> Any:
-        return self._writer.add_connection(topic, kind, typestore=self._store)
+        return self._writer.add_connection(topic, MESSAGE_TYPES[kind], typestore=self._store)
 
     def _write(self, connection: Any, message: Any, now_s: float) -> None:
         raw = self._store.serialize_cdr(message, connection.msgtype)
@@ -87,7 +80,7 @@ class CommandBag:
     def _numbers(self, numbers: Any) -> Any:
         layout = self._make("std_msgs/msg/MultiArrayLayout", dim=[], data_offset=0)
         data = np.asarray(numbers, np.float64)
-        return self._make(_TYPES["float64_multi_array"], layout=layout, data=data)
+        return self._make(MESSAGE_TYPES["float64_multi_array"], layout=layout, data=data)
 
     def _vector(self, kind: str, **numbers: float) -> Any:
         return self._make(f"geometry_msgs/msg/{kind}", **numbers)
@@ -105,14 +98,14 @@ class CommandBag:
             twist = self._make(
                 "geometry_msgs/msg/Twist", linear=self._vector("Vector3", **place), angular=rest
             )
-            return self._make(_TYPES[kind], header=header, twist=twist)
+            return self._make(MESSAGE_TYPES[kind], header=header, twist=twist)
         turn = dict(zip("xyzw", self._parameters.tool_orientation_xyzw, strict=True))
         pose = self._make(
             "geometry_msgs/msg/Pose",
             position=self._vector("Point", **place),
             orientation=self._vector("Quaternion", **turn),
         )
-        return self._make(_TYPES[kind], header=header, pose=pose)
+        return self._make(MESSAGE_TYPES[kind], header=header, pose=pose)
 
     def _trajectory(self, command: Command) -> Any:
         none = np.zeros(0)
@@ -128,7 +121,7 @@ class CommandBag:
             for target, time_s in zip(command.targets, command.times_s, strict=True)
         ]
         return self._make(
-            _TYPES["joint_trajectory"],
+            MESSAGE_TYPES["joint_trajectory"],
             header=self._header(0.0, ""),
             joint_names=list(self._parameters.axes),
             points=points,

@@ -15,7 +15,7 @@ from typing import Any
 from mfpolicy.data.converting.ros.bag import Bag, looks_like_bag
 from mfpolicy.errors import ConfigError, DataError, UserError
 from mfpolicy.options import parse_options
-from real_robot.node_settings import NodeSettings
+from real_robot.node_settings import MESSAGE_TYPES, NodeSettings
 from real_robot.parameters import RobotParameters
 from real_robot.recording import DatasetStore, Recorder, RecorderSettings
 from real_robot.recording.episode import Steps
@@ -33,14 +33,6 @@ Recorded bags into a dataset, each an episode, by the recorder's own code. No RO
   bag=         a bag of ROS 2 (sqlite3, MCAP) or ROS 1, or a folder of bags
   parameters=  YAML file of the recorder
   out=         dataset that is written or continued, in place of the file's"""
-
-_TYPES = {
-    "joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
-    "float64_multi_array": "std_msgs/msg/Float64MultiArray",
-    "pose_stamped": "geometry_msgs/msg/PoseStamped",
-    "twist_stamped": "geometry_msgs/msg/TwistStamped",
-    "joint_state": "sensor_msgs/msg/JointState",
-}
 
 
 @dataclass(frozen=True)
@@ -117,10 +109,10 @@ def _commands(
     takers: dict[str, tuple[str, Taker]] = {}
     topic, kind = recording.source(settings)
     if topic:
-        takers[topic] = _TYPES[kind], functools.partial(_take, recorder.on_command)
+        takers[topic] = MESSAGE_TYPES[kind], functools.partial(_take, recorder.on_command)
     if recorder.parameters.gripper_column >= 0:
         gripper = functools.partial(_take, recorder.on_gripper)
-        takers[settings.gripper_topic] = _TYPES["float64_multi_array"], gripper
+        takers[settings.gripper_topic] = MESSAGE_TYPES["float64_multi_array"], gripper
     return takers
 
 

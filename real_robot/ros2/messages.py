@@ -4,25 +4,25 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import PoseStamped, TwistStamped
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from real_robot.command import Command
+from real_robot.node_settings import MESSAGE_TYPES
 from real_robot.parameters import RobotParameters
 from real_robot.status import Level
 
-TYPES = {
-    "joint_trajectory": JointTrajectory,
-    "float64_multi_array": Float64MultiArray,
-    "pose_stamped": PoseStamped,
-    "twist_stamped": TwistStamped,
-}
+
+def type_named(kind: str) -> Any:
+    """The class of a kind of ``MESSAGE_TYPES``."""
+    package, _, name = MESSAGE_TYPES[kind].partition("/msg/")
+    return getattr(importlib.import_module(f"{package}.msg"), name)
 
 
 def seconds(stamp: Any) -> float:
@@ -47,7 +47,7 @@ def joint_trajectory(command: Command, parameters: RobotParameters) -> JointTraj
 def encoded(
     command: Command, kind: str, parameters: RobotParameters, *, frame: str, stamp: Time
 ) -> Any:
-    """A command as a message of a kind of ``TYPES``.
+    """A command as a message of a kind of ``COMMAND_TYPES``.
 
     Args:
         command: a move or a hold.
@@ -61,7 +61,7 @@ def encoded(
     first = command.targets[0].tolist()
     if kind == "float64_multi_array":
         return Float64MultiArray(data=first)
-    message = TYPES[kind]()
+    message = type_named(kind)()
     message.header.frame_id, message.header.stamp = frame, stamp
     if kind == "twist_stamped":
         linear = message.twist.linear

@@ -31,6 +31,7 @@ from real_robot.ros2 import declaring, messages, services
 from real_robot.ros2.inputs import Inputs
 from real_robot.ros2.output import Output
 from real_robot.ros2.spinning import settle, spin
+from real_robot.safety.guard import NO_TICKS
 from real_robot.status import Meters, describe
 
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -192,6 +193,8 @@ class PolicyController(LifecycleNode):
     def _arm(self) -> tuple[bool, str]:
         if not self._is_active:
             return False, "the node must be active to be armed"
+        if not self._has_ticks():
+            return False, NO_TICKS
         reply = self._driven.arm(self._now_s())
         return reply.ok, reply.message
 

@@ -27,7 +27,7 @@ class Output:
         self, node: LifecycleNode, settings: NodeSettings, parameters: RobotParameters
     ) -> None:
         self._node, self._settings, self._parameters = node, settings, parameters
-        kind = messages.TYPES[settings.command_type]
+        kind = messages.type_named(settings.command_type)
         self._commands = node.create_lifecycle_publisher(kind, settings.command_topic, 1)
         self._gripper = None
         if settings.gripper_topic:

@@ -14,13 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
 
 from mfpolicy.errors import UserError
 from real_robot.node_settings import NodeSettings
@@ -32,13 +29,6 @@ from real_robot.ros2.inputs import Inputs
 from real_robot.ros2.spinning import spin
 from real_robot.safety import Reply
 
-_TYPES = {
-    "joint_trajectory": JointTrajectory,
-    "float64_multi_array": Float64MultiArray,
-    "pose_stamped": PoseStamped,
-    "twist_stamped": TwistStamped,
-    "joint_state": JointState,
-}
 _COMMANDS_KEPT = 10
 
 
@@ -94,7 +84,9 @@ class DemonstrationRecorder(Node):
         topic, kind = recording.source(settings)
         kept = QoSProfile(depth=_COMMANDS_KEPT)
         if topic:
-            self.create_subscription(_TYPES[kind], topic, self._guarded(self._on_command), kept)
+            self.create_subscription(
+                messages.type_named(kind), topic, self._guarded(self._on_command), kept
+            )
         if parameters.gripper_column >= 0:
             self.create_subscription(
                 Float64MultiArray, settings.gripper_topic, self._guarded(self._on_gripper), kept

@@ -15,6 +15,7 @@ from real_robot.safety.limits import MotionLimits, Start, Violation
 from real_robot.safety.motion import Motion
 from real_robot.safety.ticking import Ticking
 
+NO_TICKS = "ticks must come at their rate: the clock has jumped, or stands still. Try again."
 _STANDING = (Cause.DISARMED, Cause.EMERGENCY_STOP, Cause.WAITING, Cause.EARLY)
 
 
@@ -73,9 +74,11 @@ class Guard:
     # What an operator does.
 
     def arm(self, now_s: float) -> Reply:
-        """Lets motions pass from now on, unless it is stopped or an input is not fresh."""
+        """Lets motions pass from now on, unless it is stopped, or clock or inputs are not well."""
         if self.is_stopped:
             return Reply(False, f"stopped: {self.reason}. Reset the emergency stop first.")
+        if self._ticking.has_jumped(now_s):
+            return Reply(False, NO_TICKS)
         cause = first_problem(self.inputs, now_s)
         if cause is not None:
             return Reply(False, self.refusals.not_fresh(cause))

@@ -35,6 +35,11 @@ class Ticking:
         self._ticked_s: float | None = None
         self._early = 0
 
+    def has_jumped(self, now_s: float) -> bool:
+        """Whether a tick of now would find that the clock jumped."""
+        before = self._ticked_s
+        return before is not None and not 0 <= now_s - before <= self._jump_s
+
     def problem(self, now_s: float) -> tuple[Cause, str] | None:
         """Takes the time of a tick; why it is none, or that the clock jumped or stands still."""
         before = self._ticked_s

@@ -70,19 +70,31 @@ def own_domain(offset: int = 0) -> int:
     return 1 + (os.getpid() + offset) % _LARGEST_DOMAIN
 
 
-def ros_versions(python: Path) -> dict[str, str]:
-    """Versions of the client library and the middleware in a Python with ROS."""
+def ros_versions(python: Path, timeout_s: float = 60.0) -> dict[str, str]:
+    """Versions of the client library and the middleware in a Python with ROS.
+
+    Raises:
+        BackendError: it has no ROS, or does not answer in time.
+    """
     code = (
         "import importlib.metadata as m, json\n"
         f"print(json.dumps({{n: m.version('ros-' + n) for n in {_TOLD_VERSIONS!r}}}))"
     )
-    done = subprocess.run(
-        [python, "-c", code],
-        env=without_ros(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [python, "-c", code],
+            env=without_ros(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+    except subprocess.TimeoutExpired:
+        raise BackendError(
+            f"a Python with ROS must say its versions within {timeout_s:g} s",
+            received=f"nothing from {python}",
+            remedy="start it by hand: it hangs, or the machine is too busy",
+        ) from None
     if done.returncode:
         raise BackendError(
             "a Python with ROS must have the wheels of scripts/ros_environments.sh",

@@ -71,6 +71,17 @@ def test_after_a_jump_inputs_of_before_it_do_not_let_it_arm():
     assert "no_cloud" in arm.controller.arm(arm.now_s).message
 
 
+def test_a_clock_that_jumped_since_the_last_tick_does_not_let_it_arm_for_the_next():
+    arm = moving()
+    arm.controller.disarm()
+    arm.tick()
+    arm.now_s -= 5.0
+    assert "ticks must come" in arm.arm().message
+    assert arm.tick().cause == "clock"
+    assert arm.arm().ok
+    assert arm.tick().kind is Kind.MOVE
+
+
 @pytest.mark.parametrize("period_s", [0.5 * PERIOD_S + 1e-6, 3 * PERIOD_S, 1.0])
 def test_within_the_tolerance_a_clock_is_no_fault(period_s):
     arm = moving(cloud_timeout_s=2.0, joints_timeout_s=2.0)
@@ -84,8 +95,10 @@ def test_time_in_which_no_ticks_were_due_is_no_jump():
     arm.controller.disarm()
     arm.controller.halt(arm.now_s)
     arm.now_s += 100.0
-    assert arm.arm().ok
+    reply = arm.arm()
+    assert (reply.ok, "ticks must come" in reply.message) == (False, True)
     arm.controller.guard.ticks_begin()  # the node is activated again
+    assert arm.arm().ok
     assert arm.tick().kind is Kind.MOVE
 
 
@@ -136,7 +149,8 @@ def test_it_does_not_arm_while_the_flood_lasts():
         arm.tick()
     assert "flood_joints" in arm.arm().message
     assert "joints: flood_joints" in describe(arm.controller, Meters(), arm.now_s)[2]["inputs"]
-    arm.now_s += 1.1
+    for _ in range(11):
+        arm.tick()
     assert arm.arm().ok
 
 

@@ -12,12 +12,19 @@ import envs
 from envs.robot import World
 from mfpolicy.config import compose
 from mfpolicy.config import robot as config
-from mfpolicy.errors import BackendError, ConfigError
+from mfpolicy.errors import BackendError, ConfigError, RunError
 from mfpolicy.options import parse_options
 from real_robot.core.perception import pose_matrix
 from real_robot.node_settings import NodeSettings
 from real_robot.parameters import RobotParameters
-from real_robot.simulated import LoopPlace, bridge_parameters, environments, robot, ros_python
+from real_robot.simulated import (
+    LoopPlace,
+    PolicyProcess,
+    bridge_parameters,
+    environments,
+    robot,
+    ros_python,
+)
 from real_robot.simulated.bridge import quaternion_xyzw
 
 
@@ -62,6 +69,16 @@ def test_what_is_missing_or_unknown_is_said_with_what_to_do(tmp_path):
         ros_python("humble", tmp_path)
     with pytest.raises(ConfigError, match="domain_id"):
         LoopPlace(tmp_path, 200)
+
+
+def test_a_process_that_does_not_answer_in_time_is_given_up_with_what_to_do(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o755)
+    with pytest.raises(BackendError, match=r"within 0\.2 s.*start it by hand"):
+        environments.ros_versions(python, timeout_s=0.2)
+    with pytest.raises(RunError, match=r"within 0\.001 s(.|\n)*mfpolicy serve run=there"):
+        PolicyProcess(LoopPlace(tmp_path), "there", timeout_s=0.001)
 
 
 def test_the_command_offers_what_there_is():

@@ -124,6 +124,51 @@ def test_launch_files_start_the_node_that_the_package_installs(name):
     )
 
 
+def _called(tree: ast.AST, name: str) -> list[ast.Call]:
+    calls = [each for each in ast.walk(tree) if isinstance(each, ast.Call)]
+    return [each for each in calls if isinstance(each.func, ast.Name) and each.func.id == name]
+
+
+def _first(calls: list[ast.Call]) -> list[str]:
+    return [ast.literal_eval(each.args[0]) for each in calls]
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_launch_files_read_the_arguments_that_they_declare_and_that_are_documented(name):
+    """There are no wheels of launch: what is read off the source is all that can be tested here."""
+    path = PACKAGE / "launch" / f"{name}.launch.py"
+    tree = ast.parse(path.read_text())
+    declared = _first(_called(tree, "DeclareLaunchArgument"))
+    assert len(set(declared)) == len(declared)
+    assert set(_first(_called(tree, "LaunchConfiguration"))) == set(declared)
+    without_default = {
+        ast.literal_eval(each.args[0])
+        for each in _called(tree, "DeclareLaunchArgument")
+        if "default_value" not in {word.arg for word in each.keywords}
+    }
+    shown = re.findall(r"(\w+):=", ast.get_docstring(tree) or "")
+    assert set(shown) == without_default, "what must be given is shown, and nothing else"
+    text = (PACKAGE.parents[1] / "docs" / "real_robot.md").read_text()
+    (documented,) = re.findall(rf"ros2 launch mfpolicy_robot {path.name} (.*)", text)
+    assert set(re.findall(r"(\w+):=", documented)) == without_default
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_launch_files_import_what_they_use_and_set_parameters_that_the_node_has(name):
+    tree = ast.parse((PACKAGE / "launch" / f"{name}.launch.py").read_text())
+    nodes = list(ast.walk(tree))
+    imports = [each for each in nodes if isinstance(each, ast.ImportFrom)]
+    imported = {alias.name for each in imports for alias in each.names}
+    defined = {each.name for each in nodes if isinstance(each, ast.FunctionDef)}
+    names = {each.id for each in nodes if isinstance(each, ast.Name)}
+    calls = [each.func for each in nodes if isinstance(each, ast.Call)]
+    assert {each.id for each in calls if isinstance(each, ast.Name)} <= imported | defined
+    assert imported <= names, "and nothing besides"
+    (set_here,) = [each for each in nodes if isinstance(each, ast.Dict)]
+    keys = [ast.literal_eval(each) for each in set_here.keys if each is not None]
+    assert keys == ["use_sim_time"], "a parameter of every node; the others come from files"
+
+
 def test_the_profile_of_fast_dds_uses_the_transports_that_it_describes():
     profile = ElementTree.parse(PACKAGE / "config" / "fastdds_large_clouds.xml").getroot()
     at = {"d": "http://www.eprosima.com"}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, overload
 
@@ -116,7 +117,7 @@ def compose_tree(verb: str, overrides: Sequence[Override]) -> dict[str, Any]:
     """Composes ``verb`` to plain mappings with every key and group choice checked by name."""
     groups = group_choices(verb)
     selections = _selections(verb, overrides)
-    known = dict(leaves(_hydra(verb, selections)))
+    known = _known_keys(verb, tuple(selections), str(config_dir()))
     texts = text_keys(SCHEMAS[verb])
     values: list[str] = []
     plain: dict[str, str] = {}
@@ -128,6 +129,15 @@ def compose_tree(verb: str, overrides: Sequence[Override]) -> dict[str, Any]:
             else:
                 values.append(_readable(override, text=is_text(override, texts)))
     return {**_hydra(verb, [*selections, *values]), **plain}
+
+
+@functools.lru_cache
+def _known_keys(verb: str, selections: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    """The dotted keys of ``verb`` under these choices of its groups, from the files in ``folder``.
+
+    Kept, as a sweep composes each of its cells and their keys are the same.
+    """
+    return tuple(key for key, _ in leaves(_hydra(verb, list(selections))))
 
 
 def selected(verb: str, overrides: Sequence[Override]) -> dict[str, str]:
@@ -230,7 +240,7 @@ def _check_choice(override: Override, choices: Sequence[str]) -> None:
 
 
 def _check_key(
-    key: str, verb: str, known: Mapping[str, Any], groups: Mapping[str, Sequence[str]]
+    key: str, verb: str, known: Collection[str], groups: Mapping[str, Sequence[str]]
 ) -> None:
     if key in known:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,20 @@ def ros(environments: Path, name: str, *words: object, domain: int = 0) -> subpr
         [environments / name / "bin" / "python", *map(str, words)], env=ros_variables(domain),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def played(node: subprocess.Popen, peer: subprocess.Popen) -> dict[str, Any]:
+    """What the peer of a node says when it is done; the node is ended in order, and must obey."""
+    try:
+        out, errors = peer.communicate(timeout=240)
+        node.send_signal(signal.SIGTERM)
+        log = "".join(node.communicate(timeout=30))
+    finally:
+        peer.kill()
+        node.kill()
+    assert peer.returncode == 0, errors[-3000:] + log[-3000:]
+    assert node.returncode == 0, log
+    return json.loads(out)
 
 
 class Asked:

@@ -16,6 +16,7 @@ from mfpolicy.pointcloud import PointCloudRecipe, crop, sample
 from mfpolicy.pointcloud.ros_cloud import read_points
 from mfpolicy.pointcloud.ros_image import CameraInfoMessage, ImageMessage
 from oracles.robot_arm import FACTS, LIMITS, PERIOD_S, Arm, parameters, wall
+from oracles.withheld import Withheld
 from real_robot.causes import Cause
 from real_robot.command import Kind
 from real_robot.core import Controller, InlineDecider, PolicyFacts, ThreadDecider
@@ -82,31 +83,18 @@ def test_frames_of_before_ticks_that_did_not_come_are_not_seen_with_those_after(
     assert before == pytest.approx(0.01 if is_gap else 0.0)
 
 
-class Held(InlineDecider):
-    """Computes at once, and answers when it is let."""
-
-    is_held = False
-
-    @property
-    def is_busy(self):
-        return bool(self._answers)
-
-    def answers(self):
-        return [] if self.is_held else super().answers()
-
-
 def test_frames_of_before_a_late_answer_are_not_seen_with_those_after_it():
     seen = []
-    decider = Held(lambda frames: (seen.append(frames), INDEX[None])[1])
+    decider = Withheld(lambda frames: (seen.append(frames), INDEX[None])[1])
     arm = Arm(decider=decider, execute=3)
     arm.seen = seen
     arm.arm()
     arm.tick()
-    decider.is_held = True
+    decider.is_withheld = True
     for place in range(6):
         arm.position = np.array([0.1 * place, 0])
         if place == 5:
-            decider.is_held = False
+            decider.is_withheld = False
         arm.tick()
     for place in range(6, 10):
         arm.position = np.array([0.1 * place, 0])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from mfpolicy.pointcloud import PointCloudRecipe
 from mfpolicy.policy import Policy
 from oracles.robot_arm import LIMITS
 from oracles.ros_environments import ros_environments
-from oracles.ros_processes import ros
+from oracles.ros_processes import played, ros
 from oracles.small_policy import small_policy
 
 PARAMETERS = {
@@ -65,16 +63,7 @@ def test_a_robot_of_another_distribution_is_moved_held_and_stopped(environments,
         str(tmp_path / "robot.yaml"),
     )  # fmt: skip
     peer = ros(environments, "kilted", str(Path(__file__).with_name("ros_peer.py")))
-    try:
-        out, errors = peer.communicate(timeout=240)
-        node.send_signal(signal.SIGTERM)
-        log = "".join(node.communicate(timeout=30))
-    finally:
-        peer.kill()
-        node.kill()
-    assert peer.returncode == 0, errors[-3000:] + log[-3000:]
-    said = json.loads(out)
-    assert node.returncode == 0, log
+    said = played(node, peer)
     assert (said["configured"], said["activated"], said["deactivated"]) == (True, True, True)
     assert not said["armed_inactive"]
     assert said["disarmed"] == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import yaml
 from evaluation.run_folders import write_run
 from mfpolicy.pointcloud import PointCloudRecipe
 from oracles.ros_environments import ros_environments
-from oracles.ros_processes import ros
+from oracles.ros_processes import played, ros
 
 HERE = Path(__file__).parent
 RECIPE = PointCloudRecipe("front", (0, 0, 0), 84, (-1, -1, 0), (1, 1, 2), points=8)
@@ -57,15 +56,7 @@ def test_a_run_in_the_nodes_process_drives_a_robot_by_velocities(kind, tmp_path)
     domain = 11 + list(KINDS).index(kind)
     node = ros(environments, "jazzy", *words, domain=domain)
     peer = ros(environments, "kilted", HERE / "ros_outputs.py", kind, domain=domain)
-    try:
-        out, errors = peer.communicate(timeout=240)
-        node.terminate()
-        log = "".join(node.communicate(timeout=30))
-    finally:
-        peer.kill()
-        node.kill()
-    assert peer.returncode == 0, errors[-3000:] + log[-3000:]
-    said = json.loads(out)
+    said = played(node, peer)
     assert said["moving"] > 8, said["diagnostics"]
     velocities = np.array(said["velocities"])[:, :axes]
     assert (np.abs(velocities) <= FAST + 1e-9).all()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from oracles.robot_arm import PERIOD_S, Arm
+from oracles.withheld import Withheld
 from real_robot.command import Kind
 from real_robot.core import InlineDecider
 from real_robot.status import Level, Meters, describe
@@ -45,19 +46,6 @@ def test_a_policy_that_fails_is_named_until_it_moves_the_robot_again(decide, cau
     assert arm.tick().kind is Kind.MOVE
     level, line, values = said(arm)
     assert (level, line, values["refusing"]) == (Level.OK, "armed", "none")
-
-
-class Withheld(InlineDecider):
-    """Answers when it is let."""
-
-    is_withheld = False
-
-    @property
-    def is_busy(self):
-        return bool(self._answers)
-
-    def answers(self):
-        return [] if self.is_withheld else super().answers()
 
 
 def test_a_policy_that_is_too_slow_is_named_while_the_next_decision_is_under_way():

@@ -1,12 +1,13 @@
 """Small trained-looking policies on disk, and one that is exported once for all tests."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
 
+from deployment.export.known_graphs import export_known
 from mfpolicy.data.normalizer import ChannelNormalizer, Normalizer
-from mfpolicy.deployment.export import export_policy
 from mfpolicy.policy import Policy, save_policy
 from oracles.small_policy import small_policy
 
@@ -20,12 +21,17 @@ RECIPE = {
 }
 
 
-def policy_of(objective: str, *, levels: int = 2, **options) -> Policy:
-    """Levels of eight channels, and a normaliser that is not the identity."""
+SMALLEST = {"name": "mlp_mixer", "width": 8, "depth": 1, "step_hidden": 8, "time_dim": 8}
+"""Its graph has the fewest nodes, for tests of what is around the network."""
+UNET = {"name": "unet1d", "widths": [8, 8], "groups": 2, "time_dim": 8}
+
+
+def policy_of(objective: str, *, network: dict[str, Any] = UNET, **options) -> Policy:
+    """With eight channels, and a normaliser that is not the identity."""
     spec = dataclasses.replace(
         small_policy(objective, **options).spec,
         encoder={"name": "pointnet", "widths": [8], "output_dim": 8},
-        network={"name": "unet1d", "widths": [8] * levels, "groups": 2, "time_dim": 8},
+        network=network,
         task="suite/task",
         control_rate_hz=20.0,
         recipe=RECIPE,
@@ -54,7 +60,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def exported(run):
     """Report of its export as ONNX, in the run folder."""
-    return export_policy(run)
+    return export_known(run)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deployment.export.conftest import policy_of
+from deployment.export.conftest import SMALLEST, policy_of
 from deployment.export.test_folder import run_there
 from mfpolicy.deployment.export import export_policy, robot_policy
 from mfpolicy.pointcloud import sample
@@ -15,7 +15,7 @@ from mfpolicy.policy import Policy, save_policy
 
 @pytest.fixture(scope="module")
 def policy():
-    spec = policy_of("regression").spec
+    spec = policy_of("regression", network=SMALLEST).spec
     changes = {"point_dim": 6, "recipe": None, "task": None, "control_rate_hz": None}
     return Policy(dataclasses.replace(spec, **changes)).eval()
 

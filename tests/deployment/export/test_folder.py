@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from deployment.export.conftest import RECIPE
+from deployment.export.known_graphs import export_known
 from mfpolicy.deployment.export import export_policy, robot_policy
 from mfpolicy.errors import RunError
 from mfpolicy.objectives.noise import Noise
@@ -32,7 +33,7 @@ sys.path.insert(0, ".")
 
 @pytest.fixture(scope="module")
 def folder(run, tmp_path_factory):
-    return export_policy(run, tmp_path_factory.mktemp("robot") / "robot", format="folder").path
+    return export_known(run, tmp_path_factory.mktemp("robot") / "robot", format="folder").path
 
 
 def run_there(folder: Path, code: str) -> str:

@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from deployment.export.conftest import RECIPE, policy_of
+from deployment.export.conftest import RECIPE, SMALLEST, policy_of
 from mfpolicy import objectives
 from mfpolicy.deployment.export import export_policy
 from mfpolicy.deployment.onnx_policy import load_onnx
@@ -27,7 +27,7 @@ def _samplers() -> list[str]:
     """One objective for each way to sample: the others' graphs hold the same operators."""
     found = {}
     for name in objectives.names():
-        kind = type(policy_of(name, levels=1).objective)
+        kind = type(policy_of(name, network=SMALLEST).objective)
         found.setdefault((kind.sample, kind.at_scale), name)
     return list(found.values())
 
@@ -35,7 +35,7 @@ def _samplers() -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _samplers())
 def test_every_sampler_decides_as_before(name, tmp_path, observation):
-    policy = policy_of(name, levels=1)
+    policy = policy_of(name, network=SMALLEST)
     save_policy(policy, tmp_path)
     steps = few_steps(name)
     report = export_policy(tmp_path, steps=steps)
@@ -86,11 +86,13 @@ def test_inputs_and_outputs_have_names_and_a_free_batch(exported):
     onnx.checker.check_model(onnx.load(exported.path), full_check=True)
 
 
-def test_the_options_of_the_sampler_are_in_the_graph(run, tmp_path, observation):
+def test_the_options_of_the_sampler_are_in_the_graph(tmp_path, observation):
+    policy = policy_of("meanflow", network=SMALLEST)
+    save_policy(policy, tmp_path)
     frames, noise = observation
     options = {"steps": 2, "noise_scale": 0.25}
-    report = export_policy(run, tmp_path / "two.onnx", **options, n_action_steps=1)
-    expected = load_policy(run).predict(frames, noise=torch.from_numpy(noise), **options)[:, :1]
+    report = export_policy(tmp_path, tmp_path / "two.onnx", **options, n_action_steps=1)
+    expected = policy.predict(frames, noise=torch.from_numpy(noise), **options)[:, :1]
     decide = load_onnx(report.path, threads=1)
     assert decide.spec.n_action_steps == 1
     actual = decide(frames, noise=noise)
@@ -98,7 +100,7 @@ def test_the_options_of_the_sampler_are_in_the_graph(run, tmp_path, observation)
 
 
 def test_a_cloud_of_any_size_where_the_spec_leaves_it_open(tmp_path, observation):
-    policy = policy_of("regression")
+    policy = policy_of("regression", network=SMALLEST)
     policy.spec = dataclasses.replace(policy.spec, points=None)
     save_policy(policy, tmp_path)
     decide = load_onnx(export_policy(tmp_path).path, threads=1)

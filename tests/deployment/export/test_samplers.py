@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from deployment.export.conftest import policy_of
+from deployment.export.conftest import SMALLEST, policy_of
 from mfpolicy.deployment.export import export_policy
 from mfpolicy.deployment.onnx_policy import load_onnx
 from mfpolicy.policy import save_policy
@@ -21,7 +21,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_in_the_graph(case, tmp_path, observation):
     objective, options, steps, scale = CASES[case]
-    policy = policy_of(objective, levels=1, **options)
+    policy = policy_of(objective, network=SMALLEST, **options)
     save_policy(policy, tmp_path)
     report = export_policy(tmp_path, steps=steps, guidance_scale=scale)
     frames, noise = observation

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployment.export.conftest import policy_of
-from mfpolicy.deployment.export import export_policy
+from deployment.export.known_graphs import export_known
 from mfpolicy.deployment.export.weights import BLOCK, blockwise, reduce_weights
 from mfpolicy.deployment.onnx_policy import load_onnx
 from mfpolicy.errors import ConfigError
@@ -31,7 +31,7 @@ def wide(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def full(wide):
-    return export_policy(wide)
+    return export_known(wide)
 
 
 # Rounding to 11 bits and to 8, each of some ten layers in a row, on a range of 2; measured 1e-4
@@ -42,7 +42,7 @@ def full(wide):
 def test_reduced_weights_take_less_and_change_little(
     wide, full, tmp_path, observation, precision, share, bound
 ):
-    report = export_policy(wide, tmp_path / "policy.onnx", precision=precision)
+    report = export_known(wide, tmp_path / "policy.onnx", precision=precision)
     assert report.size_bytes < share * full.size_bytes
     assert full.parity.error < report.parity.error < bound
     frames, noise = observation
@@ -70,7 +70,7 @@ def test_an_integer_is_at_most_half_a_step_away(inputs, outputs, seed):
 
 def test_a_policy_without_large_matrices_is_told(run, tmp_path):
     with pytest.raises(ConfigError, match="which this policy has none of"):
-        export_policy(run, tmp_path / "policy.onnx", precision="int8")
+        export_known(run, tmp_path / "policy.onnx", precision="int8")
     assert list(tmp_path.iterdir()) == []
 
 

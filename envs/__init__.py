@@ -16,6 +16,7 @@ Example:
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -39,6 +40,7 @@ def make(
     recipe: PointCloudRecipe | None = None,
     color: bool = False,
     render_mode: str | None = None,
+    perturbation: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> PointCloudEnv:
     """Builds the environment of a task.
@@ -48,24 +50,37 @@ def make(
         recipe: how the point cloud is made; without one, the suite's.
         color: whether observed points have red, green and blue, from 0 to 255, behind x, y, z.
         render_mode: ``rgb_array`` where `PointCloudEnv.render` is wanted.
+        perturbation: what is changed, registered name of `envs.perturbations` under ``name`` and
+            its options; None changes nothing.
         options: values in place of the suite's: ``horizon``, ``points``, ``image_size``,
             ``camera``, ``camera_position``, ``camera_orientation``, ``crop_min``, ``crop_max``,
             ``hidden_bodies``.
 
     Raises:
         TaskError: no suite has the task; the message gives the nearest names.
-        ConfigError: an option is unknown or its value cannot be.
+        ConfigError: an option is unknown or its value cannot be, or the task cannot be perturbed
+            so.
         BackendError: this machine cannot render.
     """
     suite = suite_of(task)
     spec_task, recipe = suite.with_options(suite.tasks[task], options, recipe)
     from envs.base import PointCloudEnv
+    from envs.perturbations import build
 
+    changed = build(perturbation)
     # Before the simulator is imported: MuJoCo fixes its backend when it is.
     select_backend()
     simulation = open_simulation(task)
     video = suite.videos[task]
-    return PointCloudEnv(simulation, spec_task, recipe, video, color=color, render_mode=render_mode)
+    return PointCloudEnv(
+        simulation,
+        spec_task,
+        recipe,
+        video,
+        color=color,
+        render_mode=render_mode,
+        perturbation=changed,
+    )
 
 
 def open_simulation(task: str) -> Simulation:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.adroit_ranges import PLACES, spread
 from envs.experts.network import NetworkExpert, expert_file
 from envs.simulation import Outcome
 from mfpolicy.errors import ConfigError
@@ -77,16 +78,6 @@ _TASKS = {
 }
 
 
-_PLACES = {
-    "door_body_pos": ("door_body_id", "body_pos"),
-    "board_pos": ("target_body_id", "body_pos"),
-    "desired_orien": ("target_obj_body_id", "body_quat"),
-    "obj_pos": ("obj_body_id", "body_pos"),
-    "target_pos": ("target_obj_site_id", "site_pos"),
-}
-"""Where the parts of a stored state go: gymnasium-robotics' name of the id, MuJoCo's array."""
-
-
 class AdroitSimulation:
     """One Adroit task, placed by seed.
 
@@ -111,6 +102,7 @@ class AdroitSimulation:
         self._mujoco = mujoco
         self._name, self._task = task, _TASKS[task]
         self._env = gymnasium_environment(task)
+        self._factor = 1.0
         self.model, self.data = self._env.model, self._env.data
         self.reset(0)
 
@@ -118,6 +110,12 @@ class AdroitSimulation:
         """Draws the placement of ``seed``; the hand starts where it always does."""
         self._full_state, _ = self._env.reset(seed=seed)
         self._flag_steps = 0
+        if self._factor != 1:
+            self._full_state = spread(self._env, self._name, self._factor)
+
+    def widen(self, factor: float) -> None:
+        """Widens what a seed decides, as `envs.adroit_ranges` has it for each task."""
+        self._factor = factor
 
     def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
         """Starts an episode in a state as DAPG's recordings have it.
@@ -141,7 +139,7 @@ class AdroitSimulation:
                 )
         self.reset(0)
         for name in self._task.placed:
-            owner, attribute = _PLACES[name]
+            owner, attribute = PLACES[name]
             getattr(self.model, attribute)[getattr(self._env, owner)] = values[name]
         self._env.set_state(values["qpos"], values["qvel"])
         self._full_state = self._env._get_obs()

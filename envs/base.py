@@ -15,6 +15,7 @@ from envs.action import checked_action
 from envs.camera import OffscreenCamera
 from envs.cloud_camera import CloudCamera
 from envs.gl import require_opengl
+from envs.perturbations.base import Perturbation
 from envs.simulation import Expert, Restorable, Simulation
 from envs.suites import VideoView
 from mfpolicy.errors import ActionError, ConfigError, ObservationError
@@ -37,9 +38,11 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         video: the view of `render`.
         color: whether observed points have colors.
         render_mode: ``rgb_array`` where `render` is wanted.
+        perturbation: changes what is seen, or the task; None changes nothing.
 
     Raises:
-        ConfigError: the scene has no camera of the recipe's name, or the render mode is unknown.
+        ConfigError: the scene has no camera of the recipe's name, the render mode is unknown, or
+            the task cannot be perturbed so.
         BackendError: pictures are wanted and there is no OpenGL.
 
     Example:
@@ -60,6 +63,7 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         *,
         color: bool = False,
         render_mode: str | None = None,
+        perturbation: Perturbation | None = None,
     ) -> None:
         fps = round(spec_task.control_rate_hz)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": fps}
@@ -74,7 +78,10 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         self._expert: Expert | None = None  # in place of the task's own
         self._steps: int | None = None  # of this episode; None before the first reset
         self._closed = False
-        self._cloud_camera = CloudCamera(simulation.model, simulation.data, recipe)
+        self._perturbation = perturbation
+        if perturbation is not None:
+            perturbation.prepare(simulation)
+        self._cloud_camera = CloudCamera(simulation.model, simulation.data, recipe, perturbation)
         if render_mode is not None:
             require_opengl()
         self._video_camera = OffscreenCamera(
@@ -101,6 +108,11 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
     def renderer(self) -> str:
         """What renders the clouds: ``egl``, ``osmesa``, ``glfw``, or ``raycast`` without OpenGL."""
         return self._cloud_camera.renderer
+
+    @property
+    def perturbation(self) -> dict[str, Any] | None:
+        """What is changed, name and options; None where nothing is."""
+        return None if self._perturbation is None else self._perturbation.to_dict()
 
     @property
     def points_ms(self) -> float:
@@ -136,6 +148,10 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
             raise ConfigError("seed must be a whole number, at least 0", received=seed)
         super().reset(seed=None if seed is None else int(seed))
         placement = int(self.np_random.integers(2**31)) if seed is None else int(seed)
+        if self._perturbation is not None:
+            self._perturbation.begin(placement)
+            offset_m, believed = self._perturbation.camera_offset_m(), self._perturbation.believed
+            self._cloud_camera.move(offset_m, believed=believed)
         self._simulation.reset(placement)
         self._steps = 0
         return self.observe(), {"seed": placement, "success": False}
@@ -304,6 +320,8 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         if self._steps is None:
             raise ObservationError("an environment must be reset before it is observed")
         self._simulation.show_goal()
+        if self._perturbation is not None:
+            self._perturbation.at(self._steps)
 
 
 def _cloud_space(recipe: PointCloudRecipe, *, color: bool) -> Box:

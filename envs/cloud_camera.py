@@ -16,7 +16,7 @@ from envs.camera import OffscreenCamera
 from envs.gl import select_backend
 from envs.raycast import RayCamera
 from mfpolicy.errors import ConfigError, did_you_mean
-from mfpolicy.pointcloud import PointCloudRecipe, cloud_from_depth
+from mfpolicy.pointcloud import Disturbance, PointCloudRecipe, cloud_from_depth
 from mfpolicy.types import RAYCAST
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class CloudCamera:
         model: the scene; its camera's pose is set.
         data: the scene's state, rendered as it stands.
         recipe: which camera, where, how large, what is kept, how many points.
+        disturbance: changes points on their way to the cloud.
 
     Attributes:
         points_ms: milliseconds from depth image to point cloud in the last cloud.
@@ -42,7 +43,11 @@ class CloudCamera:
     """
 
     def __init__(
-        self, model: mujoco.MjModel, data: mujoco.MjData, recipe: PointCloudRecipe
+        self,
+        model: mujoco.MjModel,
+        data: mujoco.MjData,
+        recipe: PointCloudRecipe,
+        disturbance: Disturbance | None = None,
     ) -> None:
         import mujoco
 
@@ -62,7 +67,8 @@ class CloudCamera:
         self._hidden_geoms = _geoms_of(model, recipe.hidden_bodies)
         mujoco.mj_forward(model, data)
         self._data = data
-        self._recipe = recipe
+        self._recipe, self._disturbance = recipe, disturbance
+        self._unnoticed_m = np.zeros(3)
         self.points_ms = self.render_ms = 0.0
 
     def describe(self) -> dict[str, Any]:
@@ -72,6 +78,17 @@ class CloudCamera:
             "T_world_cam": self._camera.T_world_cam(self._data).tolist(),
             "image_size": self._recipe.image_size,
         }
+
+    def move(self, offset_m: NDArray[np.float64], *, believed: bool) -> None:
+        """Sets the camera this far (3,) from its place, from the next ``mj_forward`` on.
+
+        Args:
+            offset_m: world frame, metres.
+            believed: whether it is still believed at its place, so that points come out displaced.
+        """
+        place = np.array(self._recipe.camera_position)
+        self._camera.model.cam_pos[self._camera.camera_id] = place + offset_m
+        self._unnoticed_m = offset_m if believed else np.zeros(3)
 
     def cloud(self) -> NDArray[np.float32]:
         """(P, 3) points, world frame, metres.
@@ -131,8 +148,11 @@ class CloudCamera:
         """(P, 3), or (P, 6) with colors from the image (H, W, 3): unproject, crop, sample."""
         started = time.perf_counter()
         pose = self._camera.T_world_cam(self._data)
+        pose[:3, 3] -= self._unnoticed_m
         intrinsics = self._camera.intrinsics()
-        chosen = cloud_from_depth(depth, intrinsics, pose, self._recipe, image=image)
+        chosen = cloud_from_depth(
+            depth, intrinsics, pose, self._recipe, image=image, disturbance=self._disturbance
+        )
         self.points_ms = 1e3 * (time.perf_counter() - started)
         return chosen
 

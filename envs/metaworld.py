@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from envs.experts.scripted import ScriptedExpert
 from envs.simulation import Outcome
+from mfpolicy.errors import ConfigError
 
 _FAR_M = 5.0
 
@@ -39,6 +40,7 @@ class MetaWorldSimulation:
         self._env.seeded_rand_vec = True
         # Meta-World raises at 500 steps; the length of an episode is not decided here.
         self._env.max_path_length = sys.maxsize
+        self._task, self._own_ranges = task, self._env._random_reset_space
         self._expert = ScriptedExpert(task)
         self.model, self.data = self._env.model, self._env.data
         self.reset(0)
@@ -61,6 +63,26 @@ class MetaWorldSimulation:
         # Meta-World observed before the objects took their place (window-close: 0.2 m off).
         env._prev_obs = env._get_curr_obs_combined_no_goal()
         self._full_state = np.concatenate([env._prev_obs, env._prev_obs, observation[36:]])
+
+    def widen(self, factor: float) -> None:
+        """Widens the box that placements are drawn from, x and y of every position in it.
+
+        Heights stay, else objects would begin within the table. What Meta-World observes of a goal
+        is clipped to the goal's own range, so that the scripted expert may err beyond it.
+
+        Raises:
+            ConfigError: the task draws no positions.
+        """
+        own = self._own_ranges
+        low, high = own.low, own.high  # (3n,): x, y and z of n positions
+        level = np.arange(low.size) % 3 < 2
+        if low.size % 3 or not (high > low)[level].any():
+            raise ConfigError(
+                "a task must draw the places of objects or goals for their range to be widened",
+                received=f"metaworld/{self._task}",
+            )
+        added = np.where(level, (factor - 1) * (high - low) / 2, 0)
+        self._env._random_reset_space = type(own)(low - added, high + added, dtype=own.dtype)
 
     def step(self, action: NDArray[np.float32]) -> Outcome:
         """One control step: 12.5 ms of simulated time."""

@@ -97,3 +97,19 @@ class Restorable(Protocol):
             ConfigError: an array is missing, of another shape, or not finite.
         """
         ...
+
+
+@runtime_checkable
+class Widenable(Protocol):
+    """A simulation that can place objects and goals in wider ranges than its own."""
+
+    def widen(self, factor: float) -> None:
+        """Places objects and goals in ``factor`` times the ranges of the task from now on.
+
+        Each range grows about its own middle, and a seed keeps its place within it. What stands
+        on something keeps its height.
+
+        Raises:
+            ConfigError: the task has no such range.
+        """
+        ...

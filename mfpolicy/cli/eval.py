@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +110,7 @@ def environment_of(config: EvalConfig) -> Callable[..., Any]:
     Raises:
         RunError: the run holds no policy, or does not say its one task and none is given.
         TaskError: no suite has the task, or the policy is of several and this is none of them.
+        ConfigError: a perturbation's value cannot be.
         BackendError: the renderer that was asked for does not work here.
     """
     from mfpolicy.policy import read_spec
@@ -128,8 +129,25 @@ def environment_of(config: EvalConfig) -> Callable[..., Any]:
         spec.for_task(task)
     envs = simulators()
     envs.spec(task)
+    perturbation = changed_by(config.perturbation)
     envs.select_backend()  # here, so that the workers inherit it and only one process warns
-    make = functools.partial(envs.make, color=True) if spec.color else envs.make
+    options: dict[str, Any] = {"color": True} if spec.color else {}
+    if perturbation is not None:
+        options["perturbation"] = perturbation
+    make = functools.partial(envs.make, **options) if options else envs.make
     if spec.recipe is None:
         return functools.partial(make, task, points=spec.points)
     return functools.partial(make, task, recipe=PointCloudRecipe.from_dict(spec.recipe))
+
+
+def changed_by(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The perturbation of a configuration, checked and with every option; None where it is none.
+
+    Raises:
+        ConfigError: there is no such perturbation, or a value cannot be.
+    """
+    simulators()
+    from envs.perturbations import build
+
+    perturbation = build(options)
+    return None if perturbation is None else perturbation.to_dict()

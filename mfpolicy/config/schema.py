@@ -213,6 +213,7 @@ class EvalConfig:
 
     Attributes:
         execution: of chunks, registered name under ``name`` and its options.
+        perturbation: of what is seen or of the task, likewise; the name ``none`` is none.
     """
 
     run: str
@@ -225,6 +226,7 @@ class EvalConfig:
     noise_scale: float
     guidance_scale: float | None
     execution: dict[str, Any]
+    perturbation: dict[str, Any]
     latency_ms: float
     backend: str | None
     precision: str

@@ -11,6 +11,7 @@ from typing import Any
 
 from mfpolicy.deployment import chunking
 from mfpolicy.errors import ConfigError
+from mfpolicy.evaluation import perturbed
 from mfpolicy.evaluation.machine import machine_facts, package_versions
 from mfpolicy.evaluation.records import SUMMARY, EpisodeLog, fresh_name, open_log
 from mfpolicy.evaluation.report import illustrate
@@ -58,15 +59,17 @@ def evaluate(
     Episodes run in ``spawn`` processes; an episode depends on its seed alone, so neither their
     number nor the order changes a result. Each finished episode goes to ``episodes.jsonl`` at
     once. The same call again runs only the seeds that are missing. Settings that decide an
-    outcome (weights, task and its horizon, point-cloud recipe, first seed, NFE, scales of noise
-    and guidance, execution and latency, device) are kept beside it: under a ``name`` of yours
-    other settings are refused, without a name they get a fresh folder (``…-2``).
+    outcome (weights, task and its horizon, point-cloud recipe, perturbation, first seed, NFE,
+    scales of noise and guidance, execution and latency, device) are kept beside it: under a
+    ``name`` of yours other settings are refused, without a name they get a fresh folder
+    (``…-2``).
 
     Args:
         run: folder of a trained policy.
         make_env: picklable callable that builds the environment, such as
             ``functools.partial(envs.make, "metaworld/drawer-open")``; takes
-            ``render_mode="rgb_array"`` if videos are wanted.
+            ``render_mode="rgb_array"`` if videos are wanted. What it perturbs it says itself, in
+            an attribute ``perturbation``.
         episodes: number of seeds.
         seed: the first seed.
         workers: processes; by default one a core, at most four on an accelerator.
@@ -137,6 +140,7 @@ def evaluate(
         execution=execution,
         latency_ms_injected=latency_ms,
         compiled=dict(compiled) if compiled else None,
+        perturbation=settings.get("perturbation"),
         device=settings["device"],
         new_episodes=new_episodes,
         **outcome_fields(results),
@@ -209,6 +213,8 @@ def _default_name(evaluations: Path, settings: dict[str, Any]) -> str:
         base += f"-{settings['execution']['name']}"
     if "latency_ms" in settings:
         base += f"-latency{settings['latency_ms']:g}"
+    if "perturbation" in settings:
+        base += f"-{perturbed.folder_name(settings['perturbation'])}"
     if "compiled" in settings:
         base += "-" + "-".join(settings["compiled"].values())
     return fresh_name(evaluations, base, settings)

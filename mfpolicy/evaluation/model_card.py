@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mfpolicy import objectives
+from mfpolicy.evaluation.perturbed import in_words, words
 from mfpolicy.evaluation.records import SUMMARY, write_text
 from mfpolicy.evaluation.run_folder import check_run, checkpoint_step, read_config, read_metrics
 from mfpolicy.evaluation.summary import EvalSummary, read_summary
@@ -57,7 +58,7 @@ def _front_matter(
 
 
 def _index_entry(summary: EvalSummary) -> dict[str, Any]:
-    seeds = f"{summary.episodes} seeds from {summary.seeds[0]}"
+    seeds = f"{summary.episodes} seeds from {summary.seeds[0]}{_perturbed(summary)}"
     rates = {
         "success at any step": summary.success_any.rate,
         "success at the end": summary.success_end.rate,
@@ -98,7 +99,8 @@ def _results(summaries: Sequence[EvalSummary]) -> str:
     for summary in summaries:
         total = summary.latency_ms["total"]
         rows.append(
-            f"| `{summary.name}` | {summary.task} | {summary.seeds[0]} to {summary.seeds[1]} "
+            f"| `{summary.name}`{_perturbed(summary)} | {summary.task} "
+            f"| {summary.seeds[0]} to {summary.seeds[1]} "
             f"| {summary.nfe} | {summary.success_any} | {summary.success_end} "
             f"| {total['p50']:.2f} / {total['p99']:.2f} ms |"
         )
@@ -114,6 +116,10 @@ def _results(summaries: Sequence[EvalSummary]) -> str:
         f"{newest.machine.get('gpu', newest.machine['cpu'])} ({newest.machine['cores']} cores, "
         f"torch {newest.machine['torch']})."
     )
+
+
+def _perturbed(summary: EvalSummary) -> str:
+    return "" if summary.perturbation is None else f", perturbed: {in_words(summary.perturbation)}"
 
 
 def _flags(summaries: Sequence[EvalSummary]) -> str:
@@ -180,22 +186,23 @@ def _usage(run: Path, spec: PolicySpec, summaries: Sequence[EvalSummary]) -> str
 
 
 def _evaluate_again(spec: PolicySpec, summary: EvalSummary) -> str:
-    words = [f"episodes={summary.episodes}", f"seed={summary.seeds[0]}"]
+    given = [f"episodes={summary.episodes}", f"seed={summary.seeds[0]}"]
     if summary.nfe != objectives.build(**spec.objective).default_steps:
-        words.append(f"steps={summary.nfe}")
+        given.append(f"steps={summary.nfe}")
     if summary.noise_scale != 1:
-        words.append(f"noise_scale={summary.noise_scale:g}")
+        given.append(f"noise_scale={summary.noise_scale:g}")
     if summary.guidance_scale is not None:
-        words.append(f"guidance_scale={summary.guidance_scale:g}")
+        given.append(f"guidance_scale={summary.guidance_scale:g}")
     for option, value in (summary.execution or {}).items():
         key = "execution" if option == "name" else f"execution.{option}"
-        words.append(f"{key}={'null' if value is None else str(value).lower()}")
+        given.append(f"{key}={'null' if value is None else str(value).lower()}")
     if summary.latency_ms_injected:
-        words.append(f"latency_ms={summary.latency_ms_injected:g}")
-    words += [f"{key}={value}" for key, value in (summary.compiled or {}).items()]
+        given.append(f"latency_ms={summary.latency_ms_injected:g}")
+    given += [f"{key}={value}" for key, value in (summary.compiled or {}).items()]
+    given += words(summary.perturbation)
     if summary.task != spec.task:
-        words.append(f"task={summary.task}")
-    return " ".join(words)
+        given.append(f"task={summary.task}")
+    return " ".join(given)
 
 
 def _limits(config: dict[str, Any], spec: PolicySpec) -> str:

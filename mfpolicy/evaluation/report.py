@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mfpolicy.errors import BackendError
 from mfpolicy.evaluation.model_card import write_model_card
+from mfpolicy.evaluation.perturbed import in_words
 from mfpolicy.evaluation.pictures import draw_learning_curve
 from mfpolicy.evaluation.run_folder import read_metrics
 from mfpolicy.evaluation.services import MakeEnv, Replay, ReplayService
@@ -116,6 +117,7 @@ def summary_rows(summary: EvalSummary) -> list[tuple[str, str]]:
     videos = sorted((Path(summary.run) / "videos").glob(f"{summary.name}-*.mp4"))
     rows = [
         ("task", f"{summary.task}, seeds {summary.seeds[0]} to {summary.seeds[1]}"),
+        *_perturbed_rows(summary),
         ("success at any step", str(summary.success_any)),
         ("success at the end", str(summary.success_end)),
         *((f"flag {name} at any step", str(rate)) for name, rate in summary.flags.items()),
@@ -131,6 +133,10 @@ def summary_rows(summary: EvalSummary) -> list[tuple[str, str]]:
         ("model card", str(Path(summary.run) / "README.md")),
     ]
     return rows + [("video", str(video)) for video in videos]
+
+
+def _perturbed_rows(summary: EvalSummary) -> list[tuple[str, str]]:
+    return [] if summary.perturbation is None else [("perturbed", in_words(summary.perturbation))]
 
 
 def _execution_rows(summary: EvalSummary) -> list[tuple[str, str]]:

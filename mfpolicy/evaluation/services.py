@@ -105,6 +105,8 @@ class EpisodeService:
             self.facts["latency_ms"] = latency_ms
         if compiled is not None:
             self.facts["compiled"] = dict(compiled)
+        if (perturbation := getattr(self.env, "perturbation", None)) is not None:
+            self.facts["perturbation"] = perturbation
 
     def run(self, item: int) -> EpisodeResult:
         """Runs the episode of the seed ``item``."""

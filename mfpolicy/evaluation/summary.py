@@ -44,6 +44,7 @@ class EvalSummary:
         execution: how chunks were executed, None the plain way.
         latency_ms_injected: simulated, from an observation to the chunk decided on it.
         compiled: backend and precision of a compiled policy, None for the policy itself.
+        perturbation: what the environment changed, name and options, None where nothing.
         mean_holds: steps of an episode at which no action was there yet.
         mean_rms_jerk_per_s3: of an episode's commanded motion, in action units per s³.
         flags: further flags that the task names, each up at some step.
@@ -77,6 +78,7 @@ class EvalSummary:
     execution: dict[str, Any] | None = None
     latency_ms_injected: float = 0.0
     compiled: dict[str, str] | None = None
+    perturbation: dict[str, Any] | None = None
     mean_holds: float = 0.0
     mean_rms_jerk_per_s3: float | None = None
     flags: dict[str, SuccessRate] = field(default_factory=dict)

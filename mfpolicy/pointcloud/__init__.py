@@ -15,11 +15,12 @@ Example:
 from __future__ import annotations
 
 from mfpolicy.pointcloud.geometry import crop, depth_to_points, to_world
-from mfpolicy.pointcloud.pipeline import cloud_from_depth
+from mfpolicy.pointcloud.pipeline import Disturbance, cloud_from_depth
 from mfpolicy.pointcloud.recipe import PointCloudRecipe
 from mfpolicy.pointcloud.sampling import sample
 
 __all__ = [
+    "Disturbance",
     "PointCloudRecipe",
     "cloud_from_depth",
     "crop",

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,14 @@ Collect = Callable[[str, Path, int], Any]
 """Collects demonstrations from seed 0 on, or goes on: (task, path, episodes); picklable."""
 
 
-def provide(path: Path, task: str, episodes: int, collect: Collect) -> Collected:
+def provide(
+    path: Path,
+    task: str,
+    episodes: int,
+    collect: Collect,
+    *,
+    recipe: Mapping[str, Any] | None = None,
+) -> Collected:
     """Makes the dataset unless it is there, waiting for another process that makes it.
 
     Args:
@@ -29,16 +36,17 @@ def provide(path: Path, task: str, episodes: int, collect: Collect) -> Collected
         task: that it shows.
         episodes: that it has.
         collect: makes it, or goes on with one that is not finished.
+        recipe: how its clouds are made; None: anyhow. A dataset that does not say is taken.
 
     Raises:
         DataError: what is there is another dataset, or the expert fails too often.
     """
-    if (there := _complete(path, task, episodes)) is not None:
+    if (there := _complete(path, task, episodes, recipe)) is not None:
         return there  # without the lock: what is complete may lie where nobody can write
     while (lock := lock_or_none(path.with_name(f"{path.name}.making"))) is None:
         time.sleep(POLL_S)
     try:
-        if (there := _complete(path, task, episodes)) is not None:
+        if (there := _complete(path, task, episodes, recipe)) is not None:
             return there
         started = time.monotonic()
         collect(task, path, episodes)
@@ -77,7 +85,9 @@ def _digest(dataset: Dataset) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def _complete(path: Path, task: str, episodes: int) -> Collected | None:
+def _complete(
+    path: Path, task: str, episodes: int, recipe: Mapping[str, Any] | None
+) -> Collected | None:
     """What is there, None where there is nothing yet or a part of what was asked for."""
     try:
         dataset = open_dataset(path)
@@ -91,7 +101,28 @@ def _complete(path: Path, task: str, episodes: int) -> Collected | None:
             received=f"{path}: {about}",
             remedy="choose another out= or data=",
         )
-    return _collected(path, dataset) if dataset.episode_count == episodes else None
+    if dataset.episode_count != episodes:
+        return None
+    if dataset.spec.recipe is not None and recipe is not None:
+        _check_recipe(path, dataset.spec.recipe.to_dict(), recipe)
+    return _collected(path, dataset)
+
+
+def _check_recipe(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuses clouds that are made in another way than those of the other cells."""
+    keys = sorted(there.keys() | wanted.keys())
+    other = [
+        f"{key}: {there.get(key)} there, {wanted.get(key)} wanted"
+        for key in keys
+        if there.get(key) != wanted.get(key)
+    ]
+    if other:
+        raise DataError(
+            "the clouds of the demonstrations must be made as those that would be collected",
+            received=f"{path}: {'; '.join(other)}",
+            remedy="choose another out= or data=, or remove the dataset to collect it anew; "
+            "`mfpolicy data recompute` and `data resample` make clouds again",
+        )
 
 
 def _collected(path: Path, dataset: Dataset) -> Collected:

@@ -3,59 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mfpolicy.benchmark.demonstrations import Collect, provide, read_collected
+from mfpolicy.benchmark.evaluating import Evaluate, evaluation_of, outcomes_of
 from mfpolicy.benchmark.provenance import note_beginning, read_beginning
 from mfpolicy.benchmark.record import (
     LAST,
     CellRecord,
     CurvePoint,
-    Evaluation,
     Outcome,
     Trained,
     record_path,
 )
-from mfpolicy.benchmark.settings import FIRST_SEED, differences, recorded_config
+from mfpolicy.benchmark.robustness import Levels, check_policy
+from mfpolicy.benchmark.settings import differences, recorded_config
 from mfpolicy.config import BenchmarkCell
 from mfpolicy.errors import RunError
 from mfpolicy.evaluation.machine import machine_facts, package_versions
-from mfpolicy.evaluation.records import read_log
 from mfpolicy.evaluation.run_folder import read_metrics
 from mfpolicy.sweep import CellWork
 from mfpolicy.sweep.record import FINISHED, RUNNING
 from mfpolicy.sweep.record import CellRecord as Progress
 
 if TYPE_CHECKING:
-    from mfpolicy.evaluation.summary import EvalSummary
     from mfpolicy.training import TrainSummary
 
 CURVE_EPISODES = 20
 """Evaluated at each point of a learning curve, as the literature does."""
-
-EVALUATED_WITH = (
-    "nfe",
-    "noise_scale",
-    "guidance_scale",
-    "execution",
-    "latency_ms_injected",
-    "compiled",
-)
-"""What a record keeps of an evaluation's settings, as :class:`EvalSummary` names it."""
-
-
-class Evaluate(Protocol):
-    """Measures a run folder on episodes from seed 10000 on; picklable."""
-
-    def __call__(
-        self, run: Path, episodes: int, workers: int | None, device: str, name: str = "benchmark"
-    ) -> EvalSummary:
-        """Evaluates under ``name``, or goes on."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,6 +47,8 @@ class BenchmarkWork(CellWork):
         collect: makes the demonstrations.
         records: folder of the records, absolute.
         commit: of the sources that the cells are run with, None where it is not known.
+        levels: perturbations that finished cells are evaluated under.
+        recipes: task → how the clouds of its demonstrations must be made; of others: anyhow.
     """
 
     cells: Sequence[BenchmarkCell]
@@ -75,6 +56,8 @@ class BenchmarkWork(CellWork):
     collect: Collect
     records: Path
     commit: str | None
+    levels: Levels = field(default_factory=Levels)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def path(self, number: int) -> Path:
         """Where the cell's record lies."""
@@ -98,17 +81,24 @@ class BenchmarkWork(CellWork):
             return False
         record = CellRecord.load(path)
         found = differences(record, self.cells[number], episodes=self.episodes)
+        found += self.levels.differences(record)
         if found:
             raise RunError(
                 f"a record must have the settings that are asked for; {path} has others",
                 received="; ".join(found),
                 remedy="give the recorded values, or another folder with records= and out=",
             )
+        if self.levels.missing(record):
+            return False
         files = self.files(number)
         known = files.read()
         if known is None or known.state != FINISHED:
             files.write(_finished(self.record(number, FINISHED), record))
         return True
+
+    def is_trained(self, number: int) -> bool:
+        """Whether the cell has a record; what it lacks is evaluations then."""
+        return self.path(number).is_file()
 
     def prepare(self, number: int) -> None:
         """Provides the demonstrations, and notes what a new training begins with."""
@@ -116,7 +106,7 @@ class BenchmarkWork(CellWork):
 
         cell = self.cells[number]
         task, data = str(cell.config.task), Path(str(cell.config.data))
-        provide(data, task, cell.demonstrations, self.collect)
+        provide(data, task, cell.demonstrations, self.collect, recipe=self.recipes.get(task))
         about = {"commit": self.commit, "packages": package_versions()}
         machine = machine_facts(str(check_device(cell.config.device)))
         note_beginning(self.files(number).run, {**about, "machine": machine})
@@ -127,13 +117,36 @@ class BenchmarkWork(CellWork):
         return dataclasses.replace(done, state=RUNNING) if done.state == FINISHED else done
 
     def measured(self, number: int, done: Progress, device: str) -> Progress:
-        """Evaluates a trained cell and writes its record."""
+        """Evaluates a trained cell and writes its record, after each level once more.
+
+        Raises:
+            RunError: the cell has a record, and its run folder is gone or of another policy.
+        """
+        run, path = self.files(number).run, self.path(number)
+        if self.is_trained(number):
+            record = CellRecord.load(path)
+            check_policy(record, run, path, self.evaluate, self.threads, device)
+        else:
+            record = self.evaluated(number, done, device)
+            record.save(self.records)
+        for name in self.levels.missing(record):
+            asked = self.levels.perturbations[name]
+            summary = self.evaluate(
+                run, self.levels.episodes, self.threads, device, f"robustness-{name}", asked
+            )
+            evaluations = {**record.evaluations, name: evaluation_of(summary)}
+            record = dataclasses.replace(record, evaluations=evaluations)
+            record.save(self.records)
+        return _finished(done, record)
+
+    def evaluated(self, number: int, done: Progress, device: str) -> CellRecord:
+        """The record of a trained cell, of its last checkpoint and its learning curve."""
         cell, run = self.cells[number], self.files(number).run
         last = self.evaluate(run, self.episodes, self.threads, device)
-        outcomes = _outcomes(last)
+        outcomes = outcomes_of(last)
         trained = _trained(run, done, cell.config.training.batch_size)
         began = read_beginning(run) or {}
-        record = CellRecord(
+        return CellRecord(
             task=str(cell.config.task),
             difficulty=cell.difficulty,
             method=cell.method,
@@ -145,15 +158,13 @@ class BenchmarkWork(CellWork):
             nfe=last.nfe,
             collected=read_collected(Path(str(cell.config.data))),
             training=trained,
-            evaluations={LAST: _evaluation(last, outcomes)},
+            evaluations={LAST: evaluation_of(last)},
             curve=tuple(self.curve(run, device, last.checkpoint_step, outcomes)),
             machine=began.get("machine", last.machine),
             packages=began.get("packages", last.packages),
             commit=began.get("commit"),
             time=last.date,
         )
-        record.save(self.records)
-        return _finished(done, record)
 
     def curve(
         self, run: Path, device: str, step_of_last: int | None, last: Sequence[Outcome]
@@ -171,7 +182,7 @@ class BenchmarkWork(CellWork):
                 points.append(CurvePoint(step, tuple(last[:CURVE_EPISODES])))
                 continue
             summary = self.evaluate(folder, CURVE_EPISODES, self.threads, device, "curve")
-            points.append(CurvePoint(step, _outcomes(summary)))
+            points.append(CurvePoint(step, outcomes_of(summary)))
         return points
 
 
@@ -187,36 +198,6 @@ def _finished(progress: Progress, record: CellRecord) -> Progress:
         episodes=len(episodes),
         success_any=sum(each.success_any for each in episodes) / len(episodes),
         success_end=sum(each.success_end for each in episodes) / len(episodes),
-    )
-
-
-def _outcomes(summary: EvalSummary) -> tuple[Outcome, ...]:
-    results = read_log(summary.folder)
-    return tuple(
-        Outcome(
-            seed=seed,
-            success_any=results[seed].success_any,
-            success_end=results[seed].success_end,
-            steps=results[seed].steps,
-            episode_return=round(results[seed].episode_return, 3),
-        )
-        for seed in range(FIRST_SEED, FIRST_SEED + summary.episodes)
-    )
-
-
-def _evaluation(summary: EvalSummary, outcomes: tuple[Outcome, ...]) -> Evaluation:
-    stages = {name: round(times["p50"], 3) for name, times in summary.latency_ms.items()}
-    total = summary.latency_ms["total"]
-    latency: dict[str, Any] = {key: round(total[key], 3) for key in ("p50", "p95", "p99", "max")}
-    latency["stages"] = {name: p50 for name, p50 in stages.items() if name != "total"}
-    return Evaluation(
-        perturbation={},
-        seconds=round(summary.wall_seconds, 1),
-        episodes=outcomes,
-        latency_ms=latency,
-        settings={key: getattr(summary, key) for key in EVALUATED_WITH},
-        machine=summary.machine,
-        packages=summary.packages,
     )
 
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mfpolicy.config.benchmarking import (
     BenchmarkRunConfig,
@@ -17,6 +18,7 @@ from mfpolicy.config.benchmarking import (
 from mfpolicy.config.composition import compose, compose_tree, group_choices, own_hydra
 from mfpolicy.config.convert import from_mapping, to_mapping
 from mfpolicy.config.grid import Cell, filled
+from mfpolicy.config.levels import compose_levels
 from mfpolicy.config.many import check_names, split
 from mfpolicy.config.overrides import Override, parse
 from mfpolicy.config.schema import TrainConfig
@@ -50,10 +52,15 @@ class BenchmarkCell(Cell):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A checked benchmark: where and how its cells run, and the cells."""
+    """A checked benchmark: where and how its cells run, and the cells.
+
+    Attributes:
+        levels: name of an evaluation of a finished cell → the perturbation that it is under.
+    """
 
     config: BenchmarkRunConfig
     cells: tuple[BenchmarkCell, ...]
+    levels: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def records(self) -> Path:
@@ -90,7 +97,7 @@ def compose_benchmark(
     tasks = _tasks(config, tasks_of(suite, list(difficulties), sets))
     cells = tuple(_cells(config, methods, {task: difficulties[task] for task in tasks}))
     _check_data(cells)
-    return Benchmark(config, cells)
+    return Benchmark(config, cells, compose_levels(config.robustness) if config.robustness else {})
 
 
 def own_words(words: Sequence[str]) -> list[str]:

@@ -27,6 +27,8 @@ class BenchmarkRunConfig:
         data: pattern of the datasets' paths; None puts them below ``out``.
         records: folder of the records; None puts them below ``out``.
         launcher: registered name under ``name``, and its options.
+        robustness: name of a list of perturbations that finished cells are evaluated under.
+        robustness_episodes: under each of them; None: as many as without.
     """
 
     suite: str
@@ -36,6 +38,8 @@ class BenchmarkRunConfig:
     demonstrations: tuple[int, ...]
     episodes: int
     curve: int
+    robustness: str | None
+    robustness_episodes: int | None
     out: str
     data: str | None
     records: str | None
@@ -45,7 +49,9 @@ class BenchmarkRunConfig:
 
     def __post_init__(self) -> None:
         not_empty(suite=self.suite, out=self.out, data=self.data, records=self.records)
+        not_empty(robustness=self.robustness)
         at_least(1, episodes=self.episodes, threads=self.threads)
+        at_least(1, robustness_episodes=self.robustness_episodes)
         at_least(1, max_batch_size=self.max_batch_size)
         at_least(0, curve=self.curve)
         for key in ("methods", "tasks", "seed", "demonstrations"):
@@ -100,12 +106,12 @@ class Suite:
 
 def method_names() -> list[str]:
     """Every method, sorted."""
-    return _names(METHODS)
+    return file_names(METHODS)
 
 
 def suite_names() -> list[str]:
     """Every suite of the benchmark, sorted."""
-    return _names(SUITES)
+    return file_names(SUITES)
 
 
 def read_method(name: str) -> Method:
@@ -118,7 +124,7 @@ def read_method(name: str) -> Method:
         >>> read_method("regression").overrides
         ('objective=regression',)
     """
-    return from_mapping(Method, _read(METHODS, name))
+    return from_mapping(Method, read_file(METHODS, name))
 
 
 def read_suite(name: str) -> Suite:
@@ -127,7 +133,7 @@ def read_suite(name: str) -> Suite:
     Raises:
         ConfigError: there is none of this name, or its file lacks something.
     """
-    return from_mapping(Suite, _read(SUITES, name))
+    return from_mapping(Suite, read_file(SUITES, name))
 
 
 def tasks_of(
@@ -160,18 +166,25 @@ def tasks_of(
     return tuple(tasks)
 
 
-def _names(folder: str) -> list[str]:
+def file_names(folder: str) -> list[str]:
+    """The files of a folder of configs/, without their ending, sorted."""
     return sorted(path.stem for path in (config_dir() / folder).glob("*.yaml"))
 
 
-def _read(folder: str, name: str) -> dict[str, Any]:
+def read_file(folder: str, name: str) -> dict[str, Any]:
+    """What a file of a folder of configs/ says.
+
+    Raises:
+        ConfigError: there is none of this name, or it is no mapping.
+    """
     import yaml
 
-    if name not in _names(folder):
+    if name not in file_names(folder):
+        option = {METHODS: "methods", SUITES: "suite"}.get(folder, folder)
         raise ConfigError(
-            f"{'methods' if folder == METHODS else 'suite'} must name a file in configs/{folder}",
+            f"{option} must name a file in configs/{folder}",
             received=name,
-            remedy=did_you_mean(name, _names(folder)),
+            remedy=did_you_mean(name, file_names(folder)),
         )
     path = config_dir() / folder / f"{name}.yaml"
     values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -43,7 +43,8 @@ def _train(work: CellWork, numbers: Sequence[int], workers: int) -> list[int]:
 
     with ExitStack() as locks:
         taken = [number for number in numbers if _taken(work, number, locks)]
-        free = [number for number in taken if _prepared(work, number)]
+        done = [number for number in taken if work.is_trained(number)]
+        free = [number for number in taken if number not in done and _prepared(work, number)]
         by_folder = {work.cells[number].config.out: number for number in free}
 
         def on_record(config: TrainConfig, *, load: SharedWindows) -> TrainSummary:
@@ -56,7 +57,7 @@ def _train(work: CellWork, numbers: Sequence[int], workers: int) -> list[int]:
             return summary
 
         if not free:
-            return []
+            return done
         count = min(workers, len(free))
         with torch_threads(work.threads and work.threads * count):
             try:
@@ -72,7 +73,7 @@ def _train(work: CellWork, numbers: Sequence[int], workers: int) -> list[int]:
     summaries = {n: o for n, o in ended.items() if not isinstance(o, Exception)}
     if any(summary.interrupted for summary in summaries.values()):
         raise KeyboardInterrupt
-    return list(summaries)
+    return [*done, *summaries]
 
 
 def _taken(work: CellWork, number: int, locks: ExitStack) -> bool:

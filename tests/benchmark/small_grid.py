@@ -6,8 +6,11 @@ Demonstrations and outcomes are those of the oracles' task, the trainings betwee
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 import envs
@@ -32,7 +35,8 @@ WORDS = (
     "threads=1",
     "device=cpu",
     "policy.points=32",
-    "network.widths=[16,16,16]",
+    "network.width=16",
+    "network.depth=1",
     "encoder.widths=[16,16]",
     "training.steps=6",
     "training.batch_size=8",
@@ -82,16 +86,22 @@ def collect(task: str, path: Path, episodes: int) -> None:
 
 
 def evaluate(
-    run: Path, episodes: int, workers: int | None, device: str, name: str = "benchmark"
+    run: Path,
+    episodes: int,
+    workers: int | None,
+    device: str,
+    name: str = "benchmark",
+    perturbation: Mapping[str, Any] | None = None,
 ) -> EvalSummary:
     """One decision an episode: a success where the policy moves towards the target."""
     del workers
+    moved_m = (perturbation or {}).get("distance_cm", 0) / 100
     sha256 = weights_sha256(run)
     policy = load_policy(run, device)
     with open_log(run / "eval" / name, {"weights_sha256": sha256}) as log:
         for seed in range(10_000, 10_000 + episodes):
             if seed not in log.results:
-                log.append(_episode(policy, seed))
+                log.append(_episode(policy, seed, moved_m))
         results = [log.results[seed] for seed in range(10_000, 10_000 + episodes)]
     summary = EvalSummary(
         name=name,
@@ -99,6 +109,7 @@ def evaluate(
         task=str(read_spec(run).task),
         checkpoint_step=checkpoint_step(run),
         weights_sha256=sha256,
+        perturbation=None if perturbation is None else dict(perturbation),
         nfe=policy.objective.check_steps(None),
         device=device,
         new_episodes=episodes,
@@ -114,9 +125,12 @@ def evaluate(
     return summary
 
 
-def _episode(policy, seed: int) -> EpisodeResult:
+def _episode(policy, seed: int, moved_m: float) -> EpisodeResult:
     shown = episode(seed, 2)
-    seen = {"point_cloud": shown.point_cloud[None], "agent_pos": shown.agent_pos[None]}
+    seen = {
+        "point_cloud": shown.point_cloud[None] + np.float32(moved_m),
+        "agent_pos": shown.agent_pos[None],
+    }
     drawn = torch.Generator().manual_seed(seed)
     action = policy.predict(seen, generator=drawn)[0, 0].numpy()  # (A,)
     along = float(action[:3] @ shown.action[1, :3])

@@ -18,13 +18,17 @@ from mfpolicy.cli.benchmarks import run as running
 def test_the_smoke_suite_from_nothing_to_records(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["benchmark", "run", "suite=smoke", "methods=regression", "out=grid", "threads=1"]
-    words += ["episodes=1", "records=records", "device=cpu"]
+    words += ["episodes=1", "records=records", "device=cpu", "robustness=smoke"]
     assert cli.main(words) == 0
     printed = capsys.readouterr()
     assert "[1/1] metaworld/button-press/regression/d1-s0: finished" in printed.err
     (record,) = read_records("records")
     (episode,) = record.evaluations["last"].episodes
     assert episode.steps == 200
+    shifted = record.evaluations["camera_shift_3cm"]
+    assert shifted.perturbation == {"name": "camera_shift", "distance_cm": 3.0}
+    assert shifted.episodes[0].seed == episode.seed
+    assert shifted.episodes != record.evaluations["last"].episodes
     assert record.collected.steps > 20
     assert record.evaluations["last"].latency_ms["p50"] > 0
     shown = f"{float(episode.success_any):.1%} / {float(episode.success_end):.1%}"
@@ -57,7 +61,7 @@ def test_the_plan_is_shown_and_nothing_done(tmp_path, monkeypatch, capsys):
 def test_help_names_suites_and_methods_and_ends_with_the_example(capsys):
     assert cli.main(["benchmark", "run", "--help"]) == 0
     printed = capsys.readouterr().out
-    for name in ("quick_8", "mp1_37", "mp1_plus", "flow_matching_1"):
+    for name in ("quick_8", "mp1_37", "mp1_plus", "flow_matching_1", "standard"):
         assert f"  {name}" in printed
     assert "  suite=…" in printed
     example = printed.splitlines()[-1].strip()

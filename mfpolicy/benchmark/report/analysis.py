@@ -11,13 +11,12 @@ from mfpolicy.benchmark.report.pairs import Comparison, compare_with_baseline
 from mfpolicy.benchmark.report.reading import honest_reading
 from mfpolicy.benchmark.report.remarks import remarks
 from mfpolicy.benchmark.report.results import ANY, END, Results, deciding_flag, outcomes
+from mfpolicy.benchmark.report.robustness import Perturbed, Severity, robustness, severities
 from mfpolicy.benchmark.report.series import (
-    Perturbed,
     Series,
     demonstration_counts,
     learning_curves,
     mean_top5,
-    robustness,
 )
 from mfpolicy.evaluation.aggregates import MeanRate, mean_rate
 from mfpolicy.evaluation.clustering import design_effect
@@ -36,7 +35,8 @@ class Analysis:
         rates: flag (``success_any``, ``success_end``) → (method, task) → all seeds together.
         means: (method, group or ``all``) → mean over the group's tasks that all methods have.
         comparisons: with the baseline. costs: by method.
-        curves, demonstrations: None where there are none. perturbed: empty likewise.
+        curves, demonstrations: None where there are none. perturbed, severities: empty
+            likewise.
         reading: sentences about the result. remarks: about the records.
     """
 
@@ -49,6 +49,7 @@ class Analysis:
     curves: Series | None
     demonstrations: Series | None
     perturbed: tuple[Perturbed, ...]
+    severities: tuple[Severity, ...]
     reading: tuple[str, ...]
     remarks: tuple[str, ...]
 
@@ -81,6 +82,7 @@ def analyze(results: Results) -> Analysis:
         curves=learning_curves(results),
         demonstrations=demonstration_counts(results),
         perturbed=tuple(robustness(results)),
+        severities=tuple(severities(results)),
         reading=(),
         remarks=tuple(remarks(results, alone)),
     )
@@ -141,6 +143,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "learning_curves": _plain(analysis.curves),
         "demonstration_counts": _plain(analysis.demonstrations),
         "robustness": [_plain(row) for row in analysis.perturbed],
+        "robustness_by_severity": [_plain(each) for each in analysis.severities],
         "reading": list(analysis.reading),
         "remarks": list(analysis.remarks),
     }

@@ -8,7 +8,7 @@ from typing import Any
 from mfpolicy.benchmark.report import tables
 from mfpolicy.benchmark.report.analysis import Analysis, analyze, summary
 from mfpolicy.benchmark.report.figures import draw_latency, draw_tasks
-from mfpolicy.benchmark.report.figures_series import draw_robustness, draw_series
+from mfpolicy.benchmark.report.figures_series import draw_robustness, draw_series, draw_severities
 from mfpolicy.benchmark.report.results import ANY, END, Results, deciding_flag
 from mfpolicy.benchmark.report.table import Picture, Section, Table
 
@@ -184,14 +184,28 @@ def _series(analysis: Analysis) -> list[Section]:
             "The same policies and evaluation seeds, something perturbed: success, and its paired "
             "change, over the tasks that all methods with the perturbation have."
         )
-        picture = Picture(
+        change = Picture(
             "robustness",
             draw_robustness(analysis.perturbed, methods),
             "Change of success under each perturbation, percentage points.",
         )
         table = tables.robustness_table(analysis.perturbed, caption)
-        found.append(Section("Robustness", tables=(table,), pictures=(picture,)))
+        pictures = (*_severities(analysis), change)
+        found.append(Section("Robustness", tables=(table,), pictures=pictures))
     return found
+
+
+def _severities(analysis: Analysis) -> list[Picture]:
+    found = analysis.severities
+    if not found:
+        return []
+    kinds = {each.tasks for each in found}
+    over = ", ".join(found[0].tasks) if len(kinds) == 1 else "the tasks that all levels have"
+    about = (
+        f"Mean success against how much is changed, over {over}; the first point of each line is "
+        "the same policies unperturbed, on the same initial states."
+    )
+    return [Picture("severity", draw_severities(found, analysis.results.methods), about)]
 
 
 def _top5(analysis: Analysis) -> list[Section]:

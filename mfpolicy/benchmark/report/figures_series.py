@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mfpolicy.benchmark.report.palette import canvas, color, dash, mark, plain, png, whiskers
-from mfpolicy.benchmark.report.series import Perturbed, Series
+from mfpolicy.benchmark.report.robustness import Perturbed, Severity
+from mfpolicy.benchmark.report.series import Series
+
+_PANELS = 3
+"""Most panels in a row."""
 
 
 def draw_series(series: Series, methods: Sequence[str], xlabel: str, *, ticks: bool) -> bytes:
@@ -66,6 +70,46 @@ def draw_robustness(rows: Sequence[Perturbed], methods: Sequence[str]) -> bytes:
     figure.legend(_marks(drawn, methods), [plain(m) for m in drawn],
                   loc="outside right center", frameon=False)  # fmt: skip
     return png(figure)
+
+
+def draw_severities(found: Sequence[Severity], methods: Sequence[str]) -> bytes:
+    """Success against how much is changed: a panel for each perturbation, a line for each method.
+
+    Args:
+        found: what to draw.
+        methods: columns of the report, which say whose color is whose.
+    """
+    columns = min(len(found), _PANELS)
+    rows = -(-len(found) // columns)
+    figure = canvas(2.9 * columns + 1.6, 2.9 * rows)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
+    for severity, axes in zip(found, panels, strict=False):  # leaves the other panels
+        _severity_panel(axes, severity, methods)
+    for axes in list(panels):
+        axes.set_axis_off()
+    figure.supylabel("mean success, %", fontsize=10)
+    drawn = [method for method in methods if any(method in each.points for each in found)]
+    figure.legend(_marks(drawn, methods), [plain(m) for m in drawn],
+                  loc="outside right center", frameon=False)  # fmt: skip
+    return png(figure)
+
+
+def _severity_panel(axes: Any, severity: Severity, methods: Sequence[str]) -> None:
+    for method, line in severity.points.items():
+        place, means = _place(methods, method), list(line.values())
+        axes.errorbar(
+            list(line), [100 * each.rate for each in means], yerr=whiskers(means),
+            marker=mark(place), color=color(place), capsize=2, linewidth=1.4, elinewidth=0.8,
+            linestyle=dash(place), label=plain(method),
+        )  # fmt: skip
+    others = "".join(f", {value}" for value in severity.others.values())
+    axes.set_title(plain(severity.perturbation.replace("_", " ") + others), fontsize=10)
+    values = sorted({value for line in severity.points.values() for value in line})
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    name, _, unit = severity.option.rpartition("_")
+    axes.set_xlabel(plain(f"{name}, {unit}" if name else unit))
+    axes.set_ylim(-2, 103)
+    axes.grid(alpha=0.25)
 
 
 def _marks(drawn: Sequence[str], methods: Sequence[str]) -> list[Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mfpolicy.benchmark.record import LAST, CellRecord
+from mfpolicy.benchmark.report.alike import unlike_most
 from mfpolicy.benchmark.report.cost import processor
+from mfpolicy.benchmark.report.evaluated import evaluation_remarks
 from mfpolicy.benchmark.report.results import SUITES_AT_END, Results, cell_name
 from mfpolicy.benchmark.report.series import top5
 
@@ -28,6 +30,7 @@ def remarks(results: Results, alone: list[str]) -> list[str]:
         *_twice(results),
         *_episodes(results),
         *_settings(results),
+        *evaluation_remarks(results, _short),
         *_budgets(results),
         *_datasets(results),
         *_baseline(results, alone),
@@ -80,16 +83,12 @@ def _settings(results: Results) -> list[str]:
     """Whether the cells of each method were trained alike, whatever the words that said so."""
     found = []
     for method in results.methods:
-        cells = results.of(method)
-        kinds = Counter(json.dumps(_config(r), sort_keys=True) for r in cells)
-        usual = json.loads(kinds.most_common(1)[0][0])
-        keys = {cell_name(r): _differing(usual, _config(r)) for r in cells}
-        odd = [name for name, differing in keys.items() if differing]
+        odd = unlike_most({cell_name(r): _config(r) for r in results.of(method)})
         if odd:
-            which = sorted(set().union(*keys.values()))
+            which = sorted(set().union(*odd.values()))
             found.append(
                 f"The cells of {method} were not all trained with the same settings; "
-                f"{len(odd)} differ from most, in {_short(which)}: {_short(odd)}."
+                f"{len(odd)} differ from most, in {_short(which)}: {_short(list(odd))}."
             )
     return found
 
@@ -98,12 +97,6 @@ def _config(record: CellRecord) -> dict[str, Any]:
     """As a record's file has it; how many policies were kept along a training decides nothing."""
     kept = {key: value for key, value in record.config.items() if key != SNAPSHOTS}
     return json.loads(json.dumps(kept))
-
-
-def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> set[str]:
-    """Keys of other values. One that a record lacks is an option of a later version, off there."""
-    both = {key for key in a.keys() & b.keys() if a[key] != b[key]}
-    return both | {key for key in a.keys() ^ b.keys() if a.get(key, b.get(key))}
 
 
 def _budgets(results: Results) -> list[str]:

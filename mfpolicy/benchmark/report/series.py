@@ -1,4 +1,4 @@
-"""What changes along something: training steps, demonstrations, perturbations."""
+"""What changes along something: training steps, demonstrations."""
 
 from __future__ import annotations
 
@@ -7,17 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mfpolicy.benchmark.record import LAST, CellRecord
+from mfpolicy.benchmark.record import CellRecord
 from mfpolicy.benchmark.report.results import Results, outcomes, successes
-from mfpolicy.evaluation.aggregates import (
-    Cell,
-    MeanDifference,
-    MeanRate,
-    mean_difference,
-    mean_rate,
-    paired_cells,
-    paired_effect,
-)
+from mfpolicy.evaluation.aggregates import Cell, MeanRate, mean_rate
 from mfpolicy.evaluation.clustering import DesignEffect, design_effect
 from mfpolicy.evaluation.statistics import dp3_top5
 
@@ -37,22 +29,6 @@ class Series:
     points: dict[str, dict[int, MeanRate]]
 
 
-@dataclass(frozen=True)
-class Perturbed:
-    """A method under a perturbation.
-
-    Attributes:
-        name: of the evaluation. method: its name. tasks: the mean is over.
-        rate: under it. change: against the same policy unperturbed, on the same initial states.
-    """
-
-    name: str
-    method: str
-    tasks: tuple[str, ...]
-    rate: MeanRate
-    change: MeanDifference
-
-
 def learning_curves(results: Results) -> Series | None:
     """Mean success by training step over the tasks of which all methods with curves have them."""
     curves: dict[str, dict[int, dict[str, Cell]]] = {}
@@ -62,15 +38,15 @@ def learning_curves(results: Results) -> Series | None:
             seeds = dict(cells.get(record.task, {}))
             cells[record.task] = seeds | {record.seed: successes(point.episodes, record.task)}
     have = [{task for cells in steps.values() for task in cells} for steps in curves.values()]
-    tasks = _ordered(results.tasks, set.intersection(*have) if have else set())
+    tasks = ordered(results.tasks, set.intersection(*have) if have else set())
     # Not that of the tables: a cluster's weight depends on its number of episodes, few here.
-    effects = {}
+    own = {}
     for method, steps in curves.items():
         each = [(task, cell) for cells in steps.values() for task, cell in cells.items()]
-        effects[method] = design_effect([cell for _, cell in each], [task for task, _ in each])
+        own[method] = design_effect([cell for _, cell in each], [task for task, _ in each])
     points = {
         method: {
-            step: mean_rate({task: cells[task] for task in tasks}, effect=effects[method])
+            step: mean_rate({task: cells[task] for task in tasks}, effect=own[method])
             for step, cells in sorted(steps.items())
             if all(task in cells for task in tasks)
         }
@@ -92,59 +68,22 @@ def demonstration_counts(results: Results) -> Series | None:
         numbers.setdefault(record.demonstrations, []).append(record)
     table = {method: numbers for method, numbers in table.items() if len(numbers) > 1}
     have = [{r.task for r in records} for n in table.values() for records in n.values()]
-    tasks = _ordered(results.tasks, set.intersection(*have) if have else set())
+    tasks = ordered(results.tasks, set.intersection(*have) if have else set())
     if not tasks:
         return None
-    points, effects = {}, _effects(results)
+    points, known = {}, effects(results)
     for method, numbers in table.items():
         cells = {number: outcomes(records) for number, records in sorted(numbers.items())}
         points[method] = {
-            number: mean_rate({task: each[task] for task in tasks}, effect=effects.get(method))
+            number: mean_rate({task: each[task] for task in tasks}, effect=known.get(method))
             for number, each in cells.items()
         }
     return Series(tasks, {m: points[m] for m in (*results.methods, *points) if m in points})
 
 
-def robustness(results: Results) -> list[Perturbed]:
-    """Every perturbation × method, over the tasks that all methods with it have it on."""
-    names = {name: None for record in results.records for name in record.evaluations}
-    effects, found = _change_effects(results), []
-    for name in names:
-        if name == LAST:
-            continue
-        cells = {m: outcomes(results.of(m), evaluation=name) for m in results.methods}
-        cells = {method: table for method, table in cells.items() if table}
-        shared = set.intersection(*(set(table) for table in cells.values()))
-        tasks = _ordered(results.tasks, shared)
-        for method, table in cells.items():
-            here = {task: table[task] for task in tasks}
-            plain = outcomes(results.of(method))
-            if any(paired_cells(here[task], plain[task]) for task in tasks):
-                rate = mean_rate(here, effect=_effects(results)[method])
-                change = mean_difference(here, plain, effect=effects[method])
-                found.append(Perturbed(name, method, tasks, rate, change))
-    return found
-
-
-def _effects(results: Results) -> dict[str, DesignEffect]:
+def effects(results: Results) -> dict[str, DesignEffect]:
     """Of each method, from all its tasks: the few of a figure say too little of it."""
     return {m: design_effect(list(outcomes(results.of(m)).values())) for m in results.methods}
-
-
-def _change_effects(results: Results) -> dict[str, DesignEffect]:
-    """Of the change under perturbation of each method, from all perturbations and tasks."""
-    found = {}
-    for method in results.methods:
-        records = results.of(method)
-        plain = outcomes(records)
-        pairs: tuple[dict[str, Cell], dict[str, Cell]] = ({}, {})
-        policies = {}
-        for name in {name for record in records for name in record.evaluations} - {LAST}:
-            for task, cell in outcomes(records, evaluation=name).items():
-                key = f"{name} {task}"
-                pairs[0][key], pairs[1][key], policies[key] = cell, plain[task], task
-        found[method] = paired_effect(*pairs, policies)
-    return found
 
 
 def top5(record: CellRecord) -> float | None:
@@ -169,5 +108,6 @@ def mean_top5(results: Results, method: str, tasks: Sequence[str]) -> float | No
     return float(np.mean(means)) if means else None
 
 
-def _ordered(order: Sequence[str], chosen: set[str]) -> tuple[str, ...]:
+def ordered(order: Sequence[str], chosen: set[str]) -> tuple[str, ...]:
+    """Those that are chosen, in the order given."""
     return tuple(task for task in order if task in chosen)

@@ -8,7 +8,8 @@ from mfpolicy.benchmark.report.cost import Cost
 from mfpolicy.benchmark.report.pairs import ALPHA, Comparison
 from mfpolicy.benchmark.report.published import PUBLISHED, SIZES
 from mfpolicy.benchmark.report.results import Results
-from mfpolicy.benchmark.report.series import Perturbed, mean_top5
+from mfpolicy.benchmark.report.robustness import Perturbed
+from mfpolicy.benchmark.report.series import mean_top5
 from mfpolicy.benchmark.report.table import (
     EMPTY,
     Entry,

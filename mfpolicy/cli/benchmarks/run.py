@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mfpolicy.cli import collect as collecting
 from mfpolicy.cli.benchmarks import VERBS
 from mfpolicy.cli.console import output
 from mfpolicy.cli.environments import simulators
-from mfpolicy.cli.eval import environment_of, evaluate_run
+from mfpolicy.cli.eval import changed_by, environment_of, evaluate_run
 from mfpolicy.cli.help import SHOW_CONFIG, print_help, wants_help
 from mfpolicy.cli.sweep import FAILED, INTERRUPTED, reporter
 from mfpolicy.config import Benchmark, compose, compose_benchmark, to_mapping
 from mfpolicy.config.benchmark_grid import own_words
 from mfpolicy.config.benchmarking import method_names, read_method, read_suite, suite_names
+from mfpolicy.config.levels import read_robustness, robustness_names
+from mfpolicy.errors import ConfigError
 
 if TYPE_CHECKING:
     from mfpolicy.evaluation import EvalSummary
@@ -32,6 +35,9 @@ suites:
 
 methods:
 {methods}
+
+lists of perturbations, robustness=…:
+{lists}
 
 The same command goes on where an earlier one stopped. A cell whose record is in the folder of
 records is finished, also on another machine and without its run folder; a record that was made with
@@ -57,7 +63,11 @@ def run(words: Sequence[str]) -> int:
     from mfpolicy.sweep.report import save_result
 
     result = run_benchmark(
-        benchmark, collect=collect_demonstrations, evaluate=evaluate_cell, progress=reporter()
+        dataclasses.replace(benchmark, levels=checked_levels(benchmark.levels)),
+        collect=collect_demonstrations,
+        evaluate=evaluate_cell,
+        recipes={task: recipe_of(task) for task in {str(c.config.task) for c in benchmark.cells}},
+        progress=reporter(),
     )
     save_result(result)
     _print_result(benchmark, result)
@@ -74,15 +84,48 @@ def collect_demonstrations(task: str, out: Path, episodes: int) -> None:
     collect(collecting.environment_of(config), out, episodes=episodes, seed=0)
 
 
+def recipe_of(task: str) -> dict[str, Any]:
+    """How ``mfpolicy collect`` makes the clouds of a task."""
+    simulators()
+    from envs.suites import suite_of
+
+    return suite_of(task).recipes[task].to_dict()
+
+
+def checked_levels(levels: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The levels with every option of their perturbations, as evaluations record them.
+
+    Raises:
+        ConfigError: a value cannot be, or a level changes nothing.
+    """
+    checked = {}
+    for name, options in levels.items():
+        checked[name] = changed_by(options)
+        if checked[name] is None:
+            raise ConfigError(
+                f"level {name} of a list in configs/robustness must change something",
+                received=dict(options),
+                remedy="leave it out: the evaluation without perturbation is always there",
+            )
+    return checked
+
+
 def evaluate_cell(
-    run: Path, episodes: int, workers: int | None, device: str, name: str = "benchmark"
+    run: Path,
+    episodes: int,
+    workers: int | None,
+    device: str,
+    name: str = "benchmark",
+    perturbation: Mapping[str, Any] | None = None,
 ) -> EvalSummary:
     """Evaluates as ``mfpolicy eval`` does, without videos, on the same seeds for every cell."""
     from mfpolicy.benchmark.settings import FIRST_SEED
+    from mfpolicy.evaluation import perturbed
 
     words = [f"run={run}", f"episodes={episodes}", f"device={device}", f"name={name}"]
     words.append(f"seed={FIRST_SEED}")
     words += ["videos=false", *([] if workers is None else [f"workers={workers}"])]
+    words += perturbed.words(perturbation)
     config = compose("eval", words)
     return evaluate_run(config, environment_of(config))
 
@@ -93,7 +136,9 @@ def _note() -> str:
         return "\n".join(f"  {name:<{width}}{read(name).what}" for name in names)
 
     return NOTE.format(
-        suites=listed(suite_names(), read_suite), methods=listed(method_names(), read_method)
+        suites=listed(suite_names(), read_suite),
+        methods=listed(method_names(), read_method),
+        lists=listed(robustness_names(), read_robustness),
     )
 
 
@@ -104,7 +149,8 @@ def _print_plan(benchmark: Benchmark) -> None:
         cell.name: {"data": cell.config.data, "overrides": list(cell.overrides)}
         for cell in benchmark.cells
     }
-    plan = {**to_mapping(benchmark.config), "records": str(benchmark.records), "cells": cells}
+    plan = {**to_mapping(benchmark.config), "records": str(benchmark.records)}
+    plan |= {"levels": benchmark.levels, "cells": cells}
     print(yaml.safe_dump(plan, sort_keys=False, allow_unicode=True), end="")
 
 

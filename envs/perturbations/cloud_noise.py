@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from envs.perturbations.base import PERTURBATIONS, Perturbation
 from mfpolicy.options import check_choice, check_range
 
-SENSOR, SAMPLED = STAGES = ("sensor", "sampled")
+SAMPLED, SENSOR = STAGES = ("sampled", "sensor")
 MAX_STD_M = 1.0
 
 
@@ -16,14 +16,15 @@ MAX_STD_M = 1.0
 class CloudNoise(Perturbation):
     """Gaussian noise on x, y and z of every point, drawn anew at every control step.
 
-    A depth camera's noise is there before anything is made of its image, hence ``sensor``: crop
-    and sampling follow, as on a robot. Farthest-point sampling likes what lies far out, so that
-    the points that it keeps are noisier than ``std_m``. With ``sampled`` the noise comes last and
-    the policy sees exactly ``std_m``, also beyond the crop box.
+    With ``sampled`` it comes last: every point that the policy sees has exactly ``std_m``, also
+    beyond the crop box. A depth camera's noise is there before anything is made of its image, hence
+    ``sensor``: crop and sampling follow, as on a robot. That is another and harder test. What lies
+    just outside the crop box, as a table under its lower face, comes into it here and there, and
+    farthest-point sampling likes what lies far out.
 
     Args:
         std_m: standard deviation of each coordinate, metres.
-        stage: ``sensor`` or ``sampled``.
+        stage: ``sampled`` or ``sensor``.
 
     Raises:
         ConfigError: a value is out of range.
@@ -31,14 +32,14 @@ class CloudNoise(Perturbation):
     Example:
         >>> noise = CloudNoise(std_m=0.005)
         >>> noise.begin(10000)
-        >>> f"{noise.points(np.zeros((1000, 3), np.float32)).std():.3f}"
+        >>> f"{noise.sampled(np.zeros((1000, 3), np.float32)).std():.3f}"
         '0.005'
     """
 
     name = "cloud_noise"
     number = "std_m"
 
-    def __init__(self, *, std_m: float = 0.005, stage: str = SENSOR) -> None:
+    def __init__(self, *, std_m: float = 0.005, stage: str = SAMPLED) -> None:
         check_range("perturbation.std_m", std_m, 0, MAX_STD_M)
         check_choice("perturbation.stage", stage, STAGES)
         self.std_m, self.stage = float(std_m), stage

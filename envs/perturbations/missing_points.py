@@ -19,8 +19,8 @@ class MissingPoints(Perturbation):
     ``region`` hides those nearest to one of the points, drawn once an episode from its first
     cloud: a hole that stays where it is, as behind an obstacle or on something that gives no
     depth. ``scattered`` hides points all over, drawn anew at every control step. The camera sees
-    several times as many points as a policy takes and sampling fills the gaps, so that scattered
-    points are hardly missed before few are left. Both are known from PointCloud-C ("drop local"
+    more points than a policy takes and sampling fills the gaps, so that scattered points are
+    hardly missed before few are left. Both are known from PointCloud-C ("drop local"
     and "drop global", Ren, Pan and Liu, ICML 2022).
 
     Args:

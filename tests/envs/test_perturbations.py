@@ -133,7 +133,7 @@ def test_what_is_seen_is_changed_and_what_happens_is_not(name):
 
 
 def test_noise_on_the_finished_cloud_has_its_standard_deviation_and_leaves_colors():
-    plain, env = clouds(opened())[2], opened("cloud_noise", std_m=0.02, stage="sampled")
+    plain, env = clouds(opened())[2], opened("cloud_noise", std_m=0.02)
     moved = clouds(env)[2] - plain
     assert moved.std() == pytest.approx(0.02, rel=0.05)
     assert abs(moved.mean()) < 0.002
@@ -142,7 +142,7 @@ def test_noise_on_the_finished_cloud_has_its_standard_deviation_and_leaves_color
 
 
 def test_noise_of_the_sensor_comes_before_the_crop():
-    cloud = clouds(opened("cloud_noise", std_m=0.02))[2]
+    cloud = clouds(opened("cloud_noise", std_m=0.02, stage="sensor"))[2]
     low, high = opened().recipe.crop_min, opened().recipe.crop_max
     assert ((cloud > low) & (cloud < high)).all()
     assert np.median(nearest_m(cloud, clouds(opened())[2])) > 0.01

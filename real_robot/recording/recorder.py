@@ -22,6 +22,7 @@ from real_robot.safety.freshness import first_problem, freshness_of_inputs
 
 Vector = NDArray[np.float64]
 _LATE, _EARLY = 1.5, 0.5  # periods between two steps
+_REST = 3.5  # periods without another command, after which the robot is at rest
 
 
 class State(StrEnum):
@@ -87,6 +88,7 @@ class Recorder(Observer):
         self._measured: tuple[Vector, Vector] | None = None
         self._last: Step | None = None
         self._commanded: Vector | None = None  # at the tick before
+        self._moved_s = -np.inf  # when another command was met last
         self._ticked_s: float | None = None
         self.state, self.steps = State.IDLE, Steps(0.0)
         self.discarded, self.reply = 0, Reply(True, "idle")
@@ -168,9 +170,9 @@ class Recorder(Observer):
         if since < 0:
             self._clock_went_back(now_s)
         self.look()
+        self._note_motion(now_s)
         if self.state is State.RECORDING:
             self._step(now_s, since)
-        self._commanded = self._commands.at(now_s)
 
     def _step(self, now_s: float, since: float) -> None:
         if self._last is not None:
@@ -192,6 +194,7 @@ class Recorder(Observer):
         self.forget()
         self._commands.forget()
         self._measured = self._last = self._commanded = None
+        self._moved_s = -np.inf
         for freshness in self.inputs.values():
             freshness.forget()
         if self.state is State.RECORDING:
@@ -222,19 +225,17 @@ class Recorder(Observer):
         assert self._measured is not None
         base = self._measured[0]
         # a displacement from rest starts where the robot is measured, as a controller's first does
-        is_going_on = self._last is not None or self._is_commanded(now_s)
+        is_going_on = self._last is not None or now_s - self._moved_s <= _REST / self.rate_hz
         if is_going_on and self.parameters.displacement_from == "command":
             base = self._target(now_s)
         self._last = Step(frame, now_s, base)
 
-    def _is_commanded(self, now_s: float) -> bool:
-        """Whether the demonstrator moves the robot already: a command other than a tick before."""
-        target = self._commands.at(now_s)
-        return (
-            target is not None
-            and self._commanded is not None
-            and bool((target != self._commanded).any())
-        )
+    def _note_motion(self, now_s: float) -> None:
+        """Notes when the demonstrator last commanded something else than at the tick before."""
+        target, before = self._commands.at(now_s), self._commanded
+        if target is not None and before is not None and (target != before).any():
+            self._moved_s = now_s
+        self._commanded = target
 
     def _finish(self, step: Step, now_s: float) -> None:
         gripper = self._gripper if self.parameters.gripper_column >= 0 else None

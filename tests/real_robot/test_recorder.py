@@ -229,6 +229,19 @@ def test_a_step_that_came_late_is_a_fault(period_s):
     assert mine.store.episodes == 0
 
 
+def test_a_flood_of_messages_is_a_fault_of_the_steps_that_it_meets():
+    mine = Demonstrated(joints_max_hz=40.0)
+    mine.sense()
+    assert mine.recorder.start(mine.now_s).ok
+    mine.run(3)
+    for _ in range(41):
+        mine.joints()
+    mine.run(2)
+    reply = mine.recorder.stop(mine.now_s)
+    assert (reply.ok, "flood_joints at 2 steps" in reply.message) == (False, True), reply
+    assert "flood_joints" in mine.recorder.start(mine.now_s).message
+
+
 def test_what_was_stamped_before_the_clock_went_back_is_forgotten():
     mine = Demonstrated()
     mine.sense()
@@ -283,32 +296,36 @@ def test_actions_at_their_limits_are_no_fault():
     np.testing.assert_allclose(np.abs(mine.store.kept[0]["action"][1:]), 1.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("is_moving", [True, False])
-def test_an_episode_begun_in_motion_has_no_first_action_that_makes_up_for_the_arms_lag(is_moving):
-    """An arm that is moved lags behind its command; at rest a leader may hold it off its place."""
+@pytest.mark.parametrize(
+    ("moves_from", "is_late", "expected"),
+    [(0, False, [0.4, 0.4]), (0, True, [0.8, 0.4]), (8, False, [0.25, 0.0])],
+    ids=["in motion", "in motion, as a command is late", "at rest"],
+)
+def test_the_first_displacement_does_not_make_up_for_the_lag_of_an_arm_in_motion(
+    moves_from, is_late, expected
+):
+    """At rest, where a leader may hold the arm off its place, a controller begins as measured."""
     mine = Demonstrated(
         action_kind="joint_displacement", action_lower=[-1.0] * 2, action_upper=[1.0] * 2,
         action_scale=[0.02, 0.02],
     )  # fmt: skip
-    command, lag = np.array([-0.3, 0.3]), 2
-    sent = [command] * (lag + 1)
+    command, sent = np.array([-0.3, 0.3]), []
     for step in range(12):
-        if is_moving or step > 6:
-            command = command + [0.015, -0.015]
+        command = command + 0.008 * np.array([1, -1]) * (step >= moves_from)
         sent.append(command)
-        mine.position = sent[-1 - lag] if is_moving else sent[-1 - lag] - [0.005, 0]
-        mine.sense(command)
+        mine.position = sent[max(step - 2, 0)] - [0.005 * (step < moves_from), 0]
+        mine.joints()
+        mine.cloud()
         if step == 5:
             assert mine.recorder.start(mine.now_s).ok
+        if step != 5 or not is_late:
+            mine.command(command)
         mine.tick()
     reply = mine.recorder.stop(mine.now_s)
     assert (reply.ok, "with" in reply.message) == (True, False), reply.message
-    first, *rest = mine.store.kept[0]["action"]
-    if is_moving:
-        np.testing.assert_allclose([first, *rest], [[0.75, -0.75]] * 6, atol=1e-6)
-    else:  # a controller begins where the arm is measured
-        np.testing.assert_allclose(first, [0.25, 0.0], atol=1e-6)
-        np.testing.assert_allclose(rest[0], [0.75, -0.75], atol=1e-6)
+    first, second, *rest = mine.store.kept[0]["action"][:, 0]
+    assert [first, second] == pytest.approx(expected, abs=1e-5)
+    assert rest == pytest.approx([0.4] * 4, abs=1e-5)
 
 
 def test_a_tick_that_comes_twice_is_one_step():

@@ -48,7 +48,8 @@ def test_a_run_in_the_nodes_process_drives_a_robot_by_velocities(kind, tmp_path)
         "camera_position": [0.0, 0.0, 0.0], "tool_topic": "/tool", "command_topic": "/velocities",
         "command_type": kind, "violation": "clamp", "dry_run": False, "min_points": 8,
         "velocity": [FAST] * axes, "acceleration": [0.5] * axes, "jump": [1.0] * axes,
-        "decision_wait_s": 0.08, "policy_timeout_s": 2.0, "diagnostics_hz": 10.0, **PATIENT,
+        "decision_wait_s": 0.08, "policy_timeout_s": 2.0, "diagnostics_hz": 10.0,
+        "clock_jump_s": 5.0, **PATIENT,
     }  # fmt: skip
     (tmp_path / "robot.yaml").write_text(yaml.safe_dump({"/**": {"ros__parameters": told}}))
     words = [HERE / "ros_node_with_torch.py", Path(torch.__file__).parents[1], "--ros-args"]

@@ -16,13 +16,14 @@ Example:
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
 from envs.gl import select_backend
 from envs.suites import load_suite, suite_names, suite_of
+from envs.views import with_cameras
 from mfpolicy.errors import ConfigError, did_you_mean
 from mfpolicy.types import TaskSpec
 
@@ -40,6 +41,8 @@ def make(
     recipe: PointCloudRecipe | None = None,
     color: bool = False,
     render_mode: str | None = None,
+    cameras: Sequence[str] | None = None,
+    clouds: str | None = None,
     perturbation: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> PointCloudEnv:
@@ -50,6 +53,10 @@ def make(
         recipe: how the point cloud is made; without one, the suite's.
         color: whether observed points have red, green and blue, from 0 to 255, behind x, y, z.
         render_mode: ``rgb_array`` where `PointCloudEnv.render` is wanted.
+        cameras: names of the cameras that see it, in place of the recipe's one: the recipe's stands
+            where the recipe says, others where the scene has them.
+        clouds: of several cameras, ``merged`` or ``apart``; see
+            :class:`~mfpolicy.pointcloud.PointCloudRecipe`.
         perturbation: what is changed, registered name of `envs.perturbations` under ``name`` and
             its options; None changes nothing.
         options: values in place of the suite's: ``horizon``, ``points``, ``image_size``,
@@ -71,6 +78,8 @@ def make(
     # Before the simulator is imported: MuJoCo fixes its backend when it is.
     select_backend()
     simulation = open_simulation(task)
+    if cameras is not None or clouds is not None:
+        recipe = with_cameras(recipe, simulation.model, cameras=cameras, clouds=clouds)
     video = suite.videos[task]
     return PointCloudEnv(
         simulation,

@@ -24,7 +24,7 @@ from mfpolicy.types import TaskSpec
 
 
 class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.float32]]):
-    """One task seen by one depth camera.
+    """One task seen by one depth camera, or by several.
 
     Observations have ``point_cloud`` (P, 3) float32, world frame, metres, and ``agent_pos``
     (S,) float32. With ``color`` the cloud is (P, 6), red, green and blue from 0 to 255.
@@ -100,7 +100,8 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
         """The depth camera as JSON-able values.
 
         ``intrinsics`` (3, 3) in pixels; ``T_world_cam`` (4, 4), camera frame x right, y down,
-        z forward; ``image_size`` in pixels.
+        z forward; ``image_size`` in pixels; where there are several, ``further_cameras``, the
+        same of each.
         """
         return self._cloud_camera.describe()
 
@@ -215,15 +216,23 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
             ``point_cloud`` (P, 3), also ``color`` (P, 3) uint8, the color of each point, and
             ``full_state`` (F,) float32, the simulator's own observation; with ``images`` also
             ``depth`` (H, W) float32, metres, and ``image`` (H, W, 3) uint8 of the cloud's camera.
+
+        Raises:
+            ConfigError: images are wanted of several cameras.
         """
         self._show()
-        points, colors, depth, image = self._cloud_camera.colored_cloud_and_images()
+        more: dict[str, NDArray[Any]] = {}
+        if images:
+            points, colors, depth, image = self._cloud_camera.colored_cloud_and_images()
+            more = {"depth": depth, "image": image}
+        else:
+            points, colors = self._cloud_camera.colored_cloud()
         return {
             "point_cloud": points,
             "agent_pos": self._simulation.agent_pos(),
             "color": colors,
             "full_state": self._simulation.full_state().astype(np.float32),
-            **({"depth": depth, "image": image} if images else {}),
+            **more,
         }
 
     def images(self) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
@@ -231,6 +240,9 @@ class PointCloudEnv(gymnasium.Env[dict[str, NDArray[np.float32]], NDArray[np.flo
 
         Returns:
             Depth (H, W) in metres, and colors (H, W, 3), None unless observed points have colors.
+
+        Raises:
+            ConfigError: there are several cameras.
         """
         self._show()
         return self._cloud_camera.images(color=self.color)

@@ -1,4 +1,4 @@
-"""`CloudCamera`: the depth camera of a recipe in a scene, and the cloud it sees."""
+"""`CloudCamera`: the depth cameras of a recipe in a scene, and the cloud they see."""
 
 # pyright: reportAttributeAccessIssue=false
 # (mujoco's compiled names have no stubs)
@@ -14,9 +14,16 @@ from numpy.typing import NDArray
 
 from envs.camera import OffscreenCamera
 from envs.gl import select_backend
+from envs.pinhole import PinholeCamera
 from envs.raycast import RayCamera
+from envs.views import fixed_camera
 from mfpolicy.errors import ConfigError, did_you_mean
-from mfpolicy.pointcloud import Disturbance, PointCloudRecipe, cloud_from_depth
+from mfpolicy.pointcloud import (
+    Disturbance,
+    PointCloudRecipe,
+    cloud_of_cameras,
+    points_from_depth,
+)
 from mfpolicy.types import RAYCAST
 
 if TYPE_CHECKING:
@@ -24,12 +31,12 @@ if TYPE_CHECKING:
 
 
 class CloudCamera:
-    """Moves the recipe's camera to its place and turns what it sees into point clouds.
+    """Moves the recipe's cameras to their places and turns what they see into point clouds.
 
     Args:
-        model: the scene; its camera's pose is set.
+        model: the scene; its cameras' poses are set.
         data: the scene's state, rendered as it stands.
-        recipe: which camera, where, how large, what is kept, how many points.
+        recipe: which cameras, where, how large, what is kept, how many points.
         disturbance: changes points on their way to the cloud.
 
     Attributes:
@@ -54,16 +61,14 @@ class CloudCamera:
         size = recipe.image_size
         self.renderer = select_backend()
         camera = RayCamera if self.renderer == RAYCAST else OffscreenCamera
-        self._camera = camera(model, recipe.camera, width=size, height=size)
-        if model.cam_bodyid[self._camera.camera_id] != 0:
-            raise ConfigError(
-                "the camera of a point cloud must be fixed to the world, not to a moving body",
-                received=recipe.camera,
-            )
-        model.cam_pos[self._camera.camera_id] = recipe.camera_position
-        if recipe.camera_orientation is not None:
-            quaternion = np.array(recipe.camera_orientation)
-            model.cam_quat[self._camera.camera_id] = quaternion / np.linalg.norm(quaternion)
+        for view in recipe.views:
+            camera_id = fixed_camera(model, view.camera)
+            model.cam_pos[camera_id] = view.camera_position
+            if view.camera_orientation is not None:
+                quaternion = np.array(view.camera_orientation)
+                model.cam_quat[camera_id] = quaternion / np.linalg.norm(quaternion)
+        self._cameras = [camera(model, v.camera, width=size, height=size) for v in recipe.views]
+        self._model = model
         self._hidden_geoms = _geoms_of(model, recipe.hidden_bodies)
         mujoco.mj_forward(model, data)
         self._data = data
@@ -72,22 +77,26 @@ class CloudCamera:
         self.points_ms = self.render_ms = 0.0
 
     def describe(self) -> dict[str, Any]:
-        """Intrinsics, pose and image size as JSON-able values."""
-        return {
-            "intrinsics": self._camera.intrinsics().tolist(),
-            "T_world_cam": self._camera.T_world_cam(self._data).tolist(),
-            "image_size": self._recipe.image_size,
-        }
+        """Intrinsics, pose and image size of the first camera, and of further ones beside it."""
+        first, *further = [
+            {
+                "intrinsics": camera.intrinsics().tolist(),
+                "T_world_cam": camera.T_world_cam(self._data).tolist(),
+                "image_size": self._recipe.image_size,
+            }
+            for camera in self._cameras
+        ]
+        return {**first, **({"further_cameras": further} if further else {})}
 
     def move(self, offset_m: NDArray[np.float64], *, believed: bool) -> None:
-        """Sets the camera this far (3,) from its place, from the next ``mj_forward`` on.
+        """Sets every camera this far (3,) from its place, from the next ``mj_forward`` on.
 
         Args:
             offset_m: world frame, metres.
             believed: whether it is still believed at its place, so that points come out displaced.
         """
-        place = np.array(self._recipe.camera_position)
-        self._camera.model.cam_pos[self._camera.camera_id] = place + offset_m
+        for camera, view in zip(self._cameras, self._recipe.views, strict=True):
+            self._model.cam_pos[camera.camera_id] = np.array(view.camera_position) + offset_m
         self._unnoticed_m = offset_m if believed else np.zeros(3)
 
     def cloud(self) -> NDArray[np.float32]:
@@ -97,14 +106,12 @@ class CloudCamera:
             ObservationError: no point lies in the crop box.
             BackendError: the backend does not start.
         """
-        with self.hidden():
-            depth = self._depth()
-        return self._points(depth, None)
+        return self._points(self._images(color=False))
 
     def colored_cloud(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """The points of `cloud`, and the color (P, 3) of each."""
-        points, colors, _, _ = self.colored_cloud_and_images()
-        return points, colors
+        points = self._points(self._images(color=True))
+        return points[:, :3].copy(), points[:, 3:].astype(np.uint8)
 
     def colored_cloud_and_images(
         self,
@@ -112,23 +119,32 @@ class CloudCamera:
         """`colored_cloud`, and what it was made of: depth (H, W) in metres, colors (H, W, 3)."""
         depth, image = self.images(color=True)
         assert image is not None
-        points = self._points(depth, image)
+        points = self._points([(depth, image)])
         return points[:, :3].copy(), points[:, 3:].astype(np.uint8), depth, image
 
     def images(self, *, color: bool) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
-        """Depth (H, W) in metres and, where asked for, colors (H, W, 3)."""
-        with self.hidden():
-            image = self._camera.color(self._data) if color else None
-            return self._depth(), image
+        """Depth (H, W) in metres and, where asked for, colors (H, W, 3).
+
+        Raises:
+            ConfigError: there are several cameras.
+        """
+        if len(self._cameras) > 1:
+            raise ConfigError(
+                "images are given of a single camera",
+                received=[view.camera for view in self._recipe.views],
+                remedy="choose one camera, or do without the images",
+            )
+        return self._images(color=color)[0]
 
     def close(self) -> None:
         """Frees what renders, for good; a second call does nothing."""
-        self._camera.close()
+        for camera in self._cameras:
+            camera.close()
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """Makes the recipe's hidden bodies invisible, to MuJoCo's own rays as well."""
-        model, geoms = self._camera.model, self._hidden_geoms
+        model, geoms = self._model, self._hidden_geoms
         colors, materials = model.geom_rgba[geoms], model.geom_matid[geoms]  # copies
         model.geom_rgba[geoms, 3], model.geom_matid[geoms] = 0, -1
         try:
@@ -136,25 +152,41 @@ class CloudCamera:
         finally:
             model.geom_rgba[geoms], model.geom_matid[geoms] = colors, materials
 
-    def _depth(self) -> NDArray[np.float32]:
-        started = time.perf_counter()
-        depth = self._camera.depth(self._data)
-        self.render_ms = 1e3 * (time.perf_counter() - started)
-        return depth
+    def _images(self, *, color: bool) -> list[tuple[NDArray[np.float32], NDArray[np.uint8] | None]]:
+        """Depth and colors of every camera."""
+        seen, self.render_ms = [], 0.0
+        with self.hidden():
+            for camera in self._cameras:
+                image = camera.color(self._data) if color else None
+                started = time.perf_counter()
+                seen.append((camera.depth(self._data), image))
+                self.render_ms += 1e3 * (time.perf_counter() - started)
+        return seen
 
     def _points(
-        self, depth: NDArray[np.float32], image: NDArray[np.uint8] | None
+        self, seen: Sequence[tuple[NDArray[np.float32], NDArray[np.uint8] | None]]
     ) -> NDArray[np.float32]:
-        """(P, 3), or (P, 6) with colors from the image (H, W, 3): unproject, crop, sample."""
+        """(P, 3), or (P, 6) with colors from the images: unproject, crop, sample."""
         started = time.perf_counter()
-        pose = self._camera.T_world_cam(self._data)
-        pose[:3, 3] -= self._unnoticed_m
-        intrinsics = self._camera.intrinsics()
-        chosen = cloud_from_depth(
-            depth, intrinsics, pose, self._recipe, image=image, disturbance=self._disturbance
-        )
+        points = [
+            points_from_depth(
+                depth,
+                camera.intrinsics(),
+                self._believed_pose(camera),
+                self._recipe,
+                image=image,
+                disturbance=self._disturbance,
+            )
+            for camera, (depth, image) in zip(self._cameras, seen, strict=True)
+        ]
+        chosen = cloud_of_cameras(points, self._recipe, disturbance=self._disturbance)
         self.points_ms = 1e3 * (time.perf_counter() - started)
         return chosen
+
+    def _believed_pose(self, camera: PinholeCamera) -> NDArray[np.float64]:
+        pose = camera.T_world_cam(self._data)
+        pose[:3, 3] -= self._unnoticed_m
+        return pose
 
 
 def _geoms_of(model: mujoco.MjModel, bodies: Sequence[str]) -> NDArray[np.int64]:

@@ -21,6 +21,10 @@ XYZRGB = 6
 RAYCAST = "raycast"
 """The renderer that needs no OpenGL: clouds differ a little from the others', and no pictures."""
 
+MERGED, APART = "merged", "apart"
+CLOUDS = (MERGED, APART)
+"""What becomes of the clouds of several cameras: one, or one of each that lie in turns."""
+
 DATA_FILE = "data.yaml"
 """What a run folder calls the description of its training data."""
 

@@ -14,6 +14,7 @@ from mfpolicy.cli.environments import simulators
 from mfpolicy.cli.help import answers_itself
 from mfpolicy.config import CollectConfig, compose
 from mfpolicy.errors import ConfigError
+from mfpolicy.types import MERGED
 
 
 def run(words: Sequence[str]) -> int:
@@ -61,6 +62,8 @@ def environment_of(config: CollectConfig) -> Callable[[], Any]:
     options = dict(config.suite)
     if config.points is not None:
         options["points"] = config.points
+    if config.cameras is not None or config.clouds != MERGED:
+        options |= {"cameras": config.cameras, "clouds": config.clouds}
     return functools.partial(envs.make, config.task, **options)
 
 

@@ -113,7 +113,7 @@ def _convert_tuple(hints: tuple[Any, ...], value: Any, key: str) -> tuple[Any, .
         return tuple(_convert(hints[0], item, f"{key}.{n}") for n, item in enumerate(value))
     if not isinstance(value, (list, tuple)) or len(value) != len(hints):
         raise ConfigError(
-            f"{key} must be a list of {len(hints)} values",
+            f"{key} must be a list" + ("" if Ellipsis in hints else f" of {len(hints)} values"),
             received=value,
             remedy=f"write {key}=[…]",
         )

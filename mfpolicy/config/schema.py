@@ -12,6 +12,7 @@ from mfpolicy.config.budget import parse_budget, snapshot_steps
 from mfpolicy.config.checks import above_zero, at_least, known_device, not_empty, one_of
 from mfpolicy.config.tasks import MultitaskConfig, OneOrSeveral, as_tuple, check_tasks
 from mfpolicy.errors import ConfigError
+from mfpolicy.types import CLOUDS
 
 PRECISIONS = ("float32", "bfloat16")
 COMPILE_MODES = ("none", "default", "cuda_graphs")
@@ -247,6 +248,8 @@ class CollectConfig:
     Attributes:
         tail_steps: None takes the suite's.
         points: points per cloud; None takes the suite's.
+        cameras: their names; None takes the suite's one.
+        clouds: of several cameras, ``merged`` or ``apart``.
         suite: only the suite options that were changed on the command line.
     """
 
@@ -260,12 +263,15 @@ class CollectConfig:
     store_extras: bool
     store_images: bool
     points: int | None
+    cameras: tuple[str, ...] | None
+    clouds: str
     suite: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         not_empty(task=self.task, out=self.out, expert=self.expert)
         at_least(1, episodes=self.episodes, points=self.points, max_attempts=self.max_attempts)
         at_least(0, seed=self.seed, tail_steps=self.tail_steps)
+        one_of(CLOUDS, clouds=self.clouds)
 
 
 @dataclass(frozen=True)

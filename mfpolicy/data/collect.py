@@ -88,7 +88,7 @@ def collect(
         progress: called after each attempt.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: a number is out of range, or images are to be stored of several cameras.
         DataError: the dataset exists with another task, recipe, seed or tail, has more episodes
             than asked for, is being written to, or the expert fails too often (the finished
             episodes stay); or the disk refuses.
@@ -111,6 +111,12 @@ def collect(
         rule = env.spec_task.demonstration
         if tail_steps is not None:
             rule = replace(rule, tail_steps=tail_steps)
+        if store_images and env.recipe.further_cameras:
+            raise ConfigError(
+                "store_images stores the images of a single camera",
+                received=[view.camera for view in env.recipe.views],
+                remedy="leave it out: clouds of several cameras are stored without images",
+            )
         settings = _settings(
             seed, rule, env.renderer, store_extras=store_extras, store_images=store_images
         )

@@ -43,7 +43,8 @@ class WindowDataset:
 
     Raises:
         ConfigError: the horizons do not fit together.
-        DataError: more points than stored are asked for, an episode does not exist or is named
+        DataError: more points than stored are asked for, or as many as cannot be divided among
+            cameras whose clouds are kept apart, an episode does not exist or is named
             twice, a value is NaN or infinite, a chunk is damaged, or colors are wanted that are
             not stored.
 
@@ -194,6 +195,8 @@ def _checked_points(dataset: Dataset, points: int | None) -> int:
             received=points,
             remedy="ask for fewer points, or collect the dataset with more",
         )
+    if dataset.spec.recipe is not None:
+        dataset.spec.recipe.check_points(points)
     return points
 
 

@@ -15,16 +15,26 @@ Example:
 from __future__ import annotations
 
 from mfpolicy.pointcloud.geometry import crop, depth_to_points, to_world
-from mfpolicy.pointcloud.pipeline import Disturbance, cloud_from_depth
-from mfpolicy.pointcloud.recipe import PointCloudRecipe
+from mfpolicy.pointcloud.pipeline import (
+    Disturbance,
+    cloud_from_depth,
+    cloud_of_cameras,
+    points_from_depth,
+    sample_in_turns,
+)
+from mfpolicy.pointcloud.recipe import CameraView, PointCloudRecipe
 from mfpolicy.pointcloud.sampling import sample
 
 __all__ = [
+    "CameraView",
     "Disturbance",
     "PointCloudRecipe",
     "cloud_from_depth",
+    "cloud_of_cameras",
     "crop",
     "depth_to_points",
+    "points_from_depth",
     "sample",
+    "sample_in_turns",
     "to_world",
 ]

@@ -39,6 +39,21 @@ def test_what_earlier_versions_did_not_know_is_written_only_where_it_says_someth
     assert PointCloudRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
+def test_further_cameras_survive_json() -> None:
+    side = {"camera": "side", "camera_position": [1, 0, 0.5]}
+    turned = {**side, "camera": "low", "camera_orientation": [0.6, 0.8, 0.0, 0.0]}
+    more = {"further_cameras": [side, turned], "clouds": "apart", "points": 510}
+    recipe = PointCloudRecipe.from_dict({**VALUES, **more})
+    assert [view.camera for view in recipe.views] == ["top", "side", "low"]
+    assert {key: recipe.to_dict()[key] for key in more} == more
+    again = PointCloudRecipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+    assert (again, hash(again), again.to_dict()) == (recipe, hash(recipe), recipe.to_dict())
+    assert (recipe.parts, PointCloudRecipe.from_dict(VALUES).parts) == (3, 1)
+
+
+SIDE = {"camera": "side", "camera_position": [1, 0, 0.5]}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -56,6 +71,18 @@ def test_what_earlier_versions_did_not_know_is_written_only_where_it_says_someth
         ({"hidden_bodies": [1]}, "hidden_bodies must be a list of names"),
         ({"sampling": "random"}, r"sampling .* must be one of \['fps'\]"),
         ({"frame": "camera"}, r"frame .* must be one of \['world'\]"),
+        ({"camera": 3}, "must be the name of a camera.*3"),
+        ({"clouds": "appart"}, "clouds .* must be one of.*appart"),
+        ({"clouds": "apart"}, "two cameras at least.*top"),
+        ({"further_cameras": "side"}, "must be a list of cameras.*side"),
+        ({"further_cameras": ["side"]}, "must have a name and a position.*side"),
+        ({"further_cameras": [{"camera": "side"}]}, r"needs the keys \['camera_position'\]"),
+        ({"further_cameras": [{**SIDE, "position": 1}]}, "no key of this name.*did you mean"),
+        ({"further_cameras": [{**SIDE, "camera": "top"}]}, "must be named once.*'top', 'top'"),
+        (
+            {"further_cameras": [SIDE], "clouds": "apart", "points": 511},
+            "multiple of the number of cameras.*511 points, 2 cameras.*take 510",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(change: dict[str, object], said: str) -> None:

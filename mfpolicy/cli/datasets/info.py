@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from mfpolicy.cli.console import output, print_rows, progress_bar
 from mfpolicy.cli.datasets import VERBS
 from mfpolicy.cli.help import answers_itself
 from mfpolicy.config import DataInfoConfig, compose
+from mfpolicy.types import APART
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,13 +79,22 @@ def _frame(summary: dict[str, Any]) -> list[tuple[str, str]]:
     recipe, camera = summary["recipe"], summary["camera"] or {}
     if recipe is None:
         return [("frame", "not known: the dataset names no recipe")]
+    views = [recipe, *recipe.get("further_cameras", ())]
+    further = camera.get("further_cameras")
+    places = [camera, *(further if isinstance(further, list) else ())]
+    several = ""
+    if recipe.get("clouds") == APART:
+        several = f", {recipe['points'] // len(views)} of each camera in turns"
+    elif len(views) > 1:
+        several = f" of the points of {len(views)} cameras"
     size = recipe["image_size"]
     pixels = f"{size} × {size} pixels, " if size else ""
     return [
         ("frame", f"{recipe['frame']}, metres; crop {recipe['crop_min']} to {recipe['crop_max']}"),
-        ("camera", f"{recipe['camera']} at {recipe['camera_position']}, {pixels}"
-                   + ("pose stored" if "T_world_cam" in camera else "pose not stored")),
-        ("points", f"{recipe['points']} by {recipe['sampling']}"),
+        *[("camera", f"{view['camera']} at {view['camera_position']}, {pixels}"
+                     + ("pose stored" if "T_world_cam" in (placed or ()) else "pose not stored"))
+          for view, placed in zip_longest(views, places, fillvalue={}) if view],
+        ("points", f"{recipe['points']} by {recipe['sampling']}{several}"),
     ]  # fmt: skip
 
 

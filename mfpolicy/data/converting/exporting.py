@@ -167,6 +167,8 @@ def _points(dataset: Dataset, points: int | None) -> int:
             f"clouds of {dataset.spec.points} points can be written with as many or fewer",
             received=points,
         )
+    if points is not None and dataset.spec.recipe is not None:
+        dataset.spec.recipe.check_points(points)
     return points or dataset.spec.points
 
 

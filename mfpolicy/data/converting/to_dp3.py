@@ -110,5 +110,5 @@ def _is_dp3s(order: Order) -> bool:
     spec = order.dataset.spec
     return (
         spec.task in TASKS and spec.recipe is not None
-        and spec.recipe.camera_orientation is not None
+        and spec.recipe.camera_orientation is not None and len(spec.recipe.views) == 1
     )  # fmt: skip

@@ -95,6 +95,8 @@ class _DepthCamera:
             raise _lacks(dataset, f"the array data/{DEPTH}", "collect it with store_images=true")
         if dataset.spec.recipe is None:
             raise _lacks(dataset, "the recipe of its point clouds", "convert it with its task")
+        if dataset.spec.recipe.further_cameras:
+            raise _lacks(dataset, "clouds of a single camera", "collect it anew")
         depth = dataset.array(DEPTH)
         if depth.ndim != 3 or depth.dtype.kind != "f":
             raise DataError(

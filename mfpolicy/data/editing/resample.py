@@ -14,7 +14,7 @@ from mfpolicy.data.episode import Episode
 from mfpolicy.data.reader import Dataset
 from mfpolicy.data.schema import DatasetSpec
 from mfpolicy.errors import ConfigError
-from mfpolicy.pointcloud import sample
+from mfpolicy.pointcloud import sample_in_turns
 
 METHODS = ("prefix", "fps")
 
@@ -65,6 +65,7 @@ def resample(
     _check_points(dataset, points, method)
     change = _rate_change(dataset, factor, rate_hz, actions, action_kinds, limit, beyond)
     every = range(dataset.episode_count)
+    parts = 1 if dataset.spec.recipe is None else dataset.spec.recipe.parts
     notes: dict[str, str] = {}
     if change is not None:
         exceeding, steps = change.beyond_limit(dataset, every)
@@ -76,7 +77,7 @@ def resample(
     def changed(episode: Episode, pick: tuple[int, int]) -> Episode:
         if change is not None:
             episode = change.apply(episode)
-        return episode if points is None else fewer_points(episode, points, method)
+        return episode if points is None else fewer_points(episode, points, method, parts)
 
     plan = Plan(
         operation="resample",
@@ -89,16 +90,21 @@ def resample(
     return dataclasses.replace(rewrite(plan, out, progress), notes=notes)
 
 
-def fewer_points(episode: Episode, points: int, method: str) -> Episode:
-    """The episode with ``points`` points a cloud, and their colors."""
+def fewer_points(episode: Episode, points: int, method: str, parts: int) -> Episode:
+    """The episode with ``points`` points a cloud of ``parts`` in turns, and their colors."""
     if method == "prefix":
         cloud = np.ascontiguousarray(episode.point_cloud[:, :points])
         color = None if episode.color is None else np.ascontiguousarray(episode.color[:, :points])
         return dataclasses.replace(episode, point_cloud=cloud, color=color)
-    parts = [episode.point_cloud]
+    values = [episode.point_cloud]
     if episode.color is not None:
-        parts.append(episode.color.astype(np.float32))
-    clouds = np.stack([sample(frame, points) for frame in np.concatenate(parts, axis=2)])
+        values.append(episode.color.astype(np.float32))
+    clouds = np.stack(
+        [
+            sample_in_turns([frame[k::parts] for k in range(parts)], points)
+            for frame in np.concatenate(values, axis=2)
+        ]
+    )
     color = None if episode.color is None else clouds[..., 3:].astype(np.uint8)
     return dataclasses.replace(episode, point_cloud=clouds[..., :3].copy(), color=color)
 
@@ -112,6 +118,8 @@ def _check_points(dataset: Dataset, points: int | None, method: str) -> None:
             received=points,
             remedy="`mfpolicy data recompute` makes more of them, from stored depth",
         )
+    if points is not None and dataset.spec.recipe is not None:
+        dataset.spec.recipe.check_points(points)
 
 
 def _rate_change(

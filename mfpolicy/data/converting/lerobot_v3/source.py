@@ -77,6 +77,12 @@ class LeRobotSource(Source):
         self.count = self._reader.count
         self.sha256 = digest(self._reader.identity())
         recipe = None if there is None or there.recipe is None else there.recipe
+        if recipe is not None and recipe.parts > 1 and not self._keep_order:
+            raise ConfigError(
+                "clouds of cameras that are kept apart are read as they were written",
+                received=f"points={points} of {stored}" + (", a crop" if layout.crop else ""),
+                remedy="leave points and crop out, or ask for fewer points",
+            )
         success = "next.success" if layout_of.SUCCESS in features else "not recorded; assumed"
         self.spec = DatasetSpec(
             task=_task(target, there, state, action),

@@ -6,6 +6,7 @@ Example:
     64
 """
 
+from mfpolicy.encoders.apart import Apart
 from mfpolicy.encoders.base import ENCODERS, CloudEncoder
 from mfpolicy.encoders.observation import ObservationEncoder, build_observation_encoder
 from mfpolicy.encoders.point_transformer import PointTransformer
@@ -18,6 +19,7 @@ names = ENCODERS.names
 
 __all__ = [
     "ENCODERS",
+    "Apart",
     "CloudEncoder",
     "ObservationEncoder",
     "PointNet",

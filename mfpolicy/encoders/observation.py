@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mfpolicy.encoders.apart import Apart
 from mfpolicy.encoders.base import ENCODERS, CloudEncoder
 from mfpolicy.encoders.fusion import FUSIONS
 from mfpolicy.encoders.history import HISTORIES
@@ -151,6 +153,7 @@ def build_observation_encoder(
     state_dim: int,
     n_obs_steps: int,
     tokens: bool,
+    clouds: int = 1,
     tasks: int = 0,
     task: Mapping[str, Any] | None = None,
 ) -> ObservationEncoder:
@@ -163,6 +166,8 @@ def build_observation_encoder(
         state_dim: S.
         n_obs_steps: To.
         tokens: whether the network can use tokens.
+        clouds: K, how many lie in turns in a point cloud, each for an encoder of its own; it is
+            what ``options`` say under ``clouds``, settled.
         tasks: number of tasks to tell apart; 0 for a policy that is told none.
         task: options of what tells them apart, registered name under ``name``.
 
@@ -172,7 +177,9 @@ def build_observation_encoder(
     own = dict(options)
     state_options = parse_options(StateOptions, own.pop("state", None))
     combined = {key: own.pop(key, None) for key in ("fusion", "history")}
-    cloud = ENCODERS.build(**own, point_dim=point_dim)
+    own.pop("clouds", None)
+    build = functools.partial(ENCODERS.build, **own, point_dim=point_dim)
+    cloud = build() if clouds == 1 else Apart(build, clouds)
     state = StateEncoder(state_options, state_dim=state_dim)
     told = (
         TASK_CONDITIONS.build(**dict(task or {"name": "embedding"}), tasks=tasks) if tasks else None

@@ -6,9 +6,13 @@ from torch import nn
 
 from mfpolicy import networks
 from mfpolicy.encoders import ObservationEncoder, auxiliary, build_observation_encoder
+from mfpolicy.errors import ConfigError
 from mfpolicy.networks import NETWORKS, Network
 from mfpolicy.objectives.base import Objective
+from mfpolicy.options import check_whole
 from mfpolicy.policy.spec import PolicySpec
+
+MOST_CLOUDS = 16
 
 
 def build_encoder(spec: PolicySpec) -> ObservationEncoder:
@@ -23,9 +27,35 @@ def build_encoder(spec: PolicySpec) -> ObservationEncoder:
         state_dim=spec.state_dim,
         n_obs_steps=spec.n_obs_steps,
         tokens=NETWORKS.get(spec.part("network")["name"]).takes_tokens,
+        clouds=clouds_apart(spec),
         tasks=len(spec.multitask.get("tasks", ())),
         task=spec.multitask.get("condition"),
     )
+
+
+def clouds_apart(spec: PolicySpec) -> int:
+    """K, the clouds that are encoded apart: what the encoder says, else as the recipe keeps them.
+
+    Raises:
+        ConfigError: the encoder says a number that the recipe does not have.
+    """
+    own, stored = spec.part("encoder").get("clouds"), spec.parts
+    if own is None:
+        return stored
+    check_whole("encoder.clouds", own, 1, MOST_CLOUDS)
+    if own not in (1, stored) and spec.recipe is not None:
+        raise ConfigError(
+            "encoder.clouds must be the number of clouds that the data keep apart, or 1",
+            received=f"{own}, the data keep {stored}",
+            remedy="leave it out, or collect with cameras=[…,…] clouds=apart",
+        )
+    if spec.points is not None and spec.points % own:
+        raise ConfigError(
+            "points of clouds that are encoded apart must be a multiple of their number",
+            received=f"{spec.points} points, {own} clouds",
+            remedy=f"set policy.points={max(own, spec.points - spec.points % own)}",
+        )
+    return own
 
 
 def build_network(spec: PolicySpec, encoder: ObservationEncoder, objective: Objective) -> Network:

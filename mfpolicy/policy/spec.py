@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mfpolicy.errors import ConfigError, TaskError, did_you_mean
-from mfpolicy.types import XYZRGB
+from mfpolicy.types import APART, XYZRGB
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class PolicySpec:
         state_dim: S. action_dim: A.
         n_obs_steps: To. horizon: Th. n_action_steps: Ta.
         encoder, network, objective: registered name under ``name``, options beside it; the
-            encoder's ``state`` holds the options of the robot-state encoder.
+            encoder's ``state`` holds the options of the robot-state encoder, ``clouds`` the number
+            of clouds that are encoded apart (None: as the recipe keeps them).
         task, control_rate_hz, recipe: what the training data were, where known; the recipe is
             that of the point clouds, so that a robot repeats it.
         demonstration_seeds: seeds of the episodes it was trained on; an evaluation keeps clear of
@@ -66,6 +67,13 @@ class PolicySpec:
     def color(self) -> bool:
         """Whether the policy sees the colors of points."""
         return self.point_dim == XYZRGB
+
+    @property
+    def parts(self) -> int:
+        """K, the clouds of cameras that the recipe keeps apart, in turns in one; 1 where joined."""
+        recipe = self.recipe or {}
+        apart = recipe.get("clouds") == APART
+        return 1 + len(recipe.get("further_cameras", ())) if apart else 1
 
     def part(self, kind: str) -> dict[str, Any]:
         """Returns the name and options of the encoder, the network or the objective.

@@ -8,6 +8,7 @@ from mfpolicy.config.schema import TrainConfig
 from mfpolicy.config.suites import world_vectors
 from mfpolicy.data.augment import Augmenter, Scene, build_augmenter
 from mfpolicy.policy import Policy
+from mfpolicy.policy.parts import clouds_apart
 from mfpolicy.types import WorldVectors
 
 
@@ -34,6 +35,7 @@ def augmenter_of(config: TrainConfig, policy: Policy) -> Augmenter | None:
         action_dim=spec.action_dim,
         vectors=_common_vectors(config.tasks),
         task=", ".join(config.tasks),
+        parts=max(spec.parts, clouds_apart(spec)),
     )
     return build_augmenter(config.augment, scene)
 

@@ -43,7 +43,8 @@ class PolicyFacts:
         """The facts of a policy's spec: an object, or a mapping as a policy server says it.
 
         Raises:
-            ConfigError: it does not say how its point clouds were made.
+            ConfigError: it does not say how its point clouds were made, or keeps those of several
+                cameras apart.
             DataError: that recipe does not fit.
         """
         values = spec if isinstance(spec, Mapping) else vars(spec)
@@ -54,6 +55,13 @@ class PolicyFacts:
                 remedy="train on a dataset that holds its recipe",
             )
         recipe = PointCloudRecipe.from_dict(values["recipe"])
+        if recipe.parts > 1:
+            raise ConfigError(
+                "a robot gives one cloud: a policy here must take the points of its cameras joined",
+                received=f"clouds=apart of {', '.join(view.camera for view in recipe.views)}",
+                remedy="train on clouds=merged and join the cameras' clouds in the world frame, or "
+                "run the exported folder, whose loader takes a cloud of each camera",
+            )
         rate = values.get("control_rate_hz")
         return cls(
             n_obs_steps=int(values["n_obs_steps"]),

@@ -22,6 +22,7 @@ class Scene:
         state_dim: S. action_dim: A.
         vectors: which of state and action are vectors in the world frame; None where not known.
         task: for messages.
+        parts: K, clouds of cameras that lie in turns in one; each keeps its own points.
     """
 
     low: torch.Tensor
@@ -31,6 +32,7 @@ class Scene:
     action_dim: int
     vectors: WorldVectors | None = None
     task: str | None = None
+    parts: int = 1
 
 
 class Augmentation:
@@ -78,7 +80,7 @@ def once_a_frame(values: torch.Tensor, frame: torch.Tensor | None) -> torch.Tens
 
 
 def refilled(point_cloud: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """Returns clouds (B, To, P, C) of the points to keep (B, To, P), repeated to P in their order.
+    """Returns clouds (…, P, C) of the points to keep (…, P), repeated to P in their order.
 
     That is how a recipe fills up a cloud of too few points (:func:`mfpolicy.pointcloud.sample`).
     Each cloud must keep a point.
@@ -94,5 +96,20 @@ def refilled(point_cloud: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     rank = keep.cumsum(-1)  # of a kept point among the kept ones, from 1
     slot = torch.where(keep, rank - 1, points)  # dropped points share a slot that is not read
     kept = place.new_zeros((*keep.shape[:-1], points + 1)).scatter(-1, slot, place)
-    chosen = kept.gather(-1, place % rank[..., -1:])  # (B, To, P)
-    return point_cloud.gather(2, chosen[..., None].expand_as(point_cloud))
+    chosen = kept.gather(-1, place % rank[..., -1:])  # (…, P)
+    return point_cloud.gather(-2, chosen[..., None].expand_as(point_cloud))
+
+
+def of_parts(values: torch.Tensor, parts: int) -> torch.Tensor:
+    """(B, To, P, …) of K clouds in turns → (B, To, K, P / K, …); :func:`in_turns` undoes it.
+
+    Example:
+        >>> of_parts(torch.arange(4).view(1, 1, 4), 2).tolist()
+        [[[[0, 2], [1, 3]]]]
+    """
+    return values.unflatten(2, (-1, parts)).transpose(2, 3)
+
+
+def in_turns(values: torch.Tensor) -> torch.Tensor:
+    """(B, To, K, P / K, …) → (B, To, P, …): what :func:`of_parts` took apart."""
+    return values.transpose(2, 3).flatten(2, 3)

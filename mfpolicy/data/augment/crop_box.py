@@ -6,7 +6,14 @@ import dataclasses
 
 import torch
 
-from mfpolicy.data.augment.base import AUGMENTATIONS, Augmentation, Scene, refilled
+from mfpolicy.data.augment.base import (
+    AUGMENTATIONS,
+    Augmentation,
+    Scene,
+    in_turns,
+    of_parts,
+    refilled,
+)
 from mfpolicy.errors import ConfigError
 from mfpolicy.types import Batch
 
@@ -18,7 +25,8 @@ class CropBox(Augmentation):
     The box lies within that of all points of the data; each of its sides is a share of theirs,
     uniform from ``min_side`` to 1, at a place that is uniform too. A window of which a frame would
     keep a smaller share of its points than ``min_points`` stays whole, so that no cloud is empty.
-    The kept points are repeated in their order. State and actions stay.
+    The kept points are repeated in their order, where clouds are kept apart those of each. State
+    and actions stay.
 
     Args:
         min_side: smallest share of a side, above 0 and at most 1.
@@ -48,8 +56,8 @@ class CropBox(Augmentation):
         low = (scene.low + start * whole)[:, None, None]  # (B, 1, 1, 3)
         high = (scene.low + (start + side) * whole)[:, None, None]
         xyz = cloud[..., :3]
-        inside = ((xyz >= low) & (xyz <= high)).all(-1)  # (B, To, P)
+        inside = of_parts(((xyz >= low) & (xyz <= high)).all(-1), scene.parts)  # (B, To, K, P / K)
         least = max(1.0, self.min_points * inside.shape[-1])
-        enough = (inside.sum(-1) >= least).all(1)  # (B,)
-        kept = refilled(cloud, inside | ~enough[:, None, None])
-        return dataclasses.replace(batch, point_cloud=kept)
+        enough = (inside.sum(-1) >= least).all((1, 2))  # (B,)
+        kept = refilled(of_parts(cloud, scene.parts), inside | ~enough[:, None, None, None])
+        return dataclasses.replace(batch, point_cloud=in_turns(kept))

@@ -6,7 +6,15 @@ import dataclasses
 
 import torch
 
-from mfpolicy.data.augment.base import AUGMENTATIONS, Augmentation, Scene, once_a_frame, refilled
+from mfpolicy.data.augment.base import (
+    AUGMENTATIONS,
+    Augmentation,
+    Scene,
+    in_turns,
+    of_parts,
+    once_a_frame,
+    refilled,
+)
 from mfpolicy.errors import ConfigError
 from mfpolicy.types import Batch
 
@@ -17,7 +25,7 @@ class Dropout(Augmentation):
 
     Each frame draws its share, uniform from 0 to ``max_share``; each of its points is left out
     with that probability, and one at least stays. The kept ones are repeated in their order, so a
-    cloud has as many points as before. State and actions stay.
+    cloud has as many points as before; of clouds kept apart each does so. State and actions stay.
 
     Args:
         max_share: largest share that is left out; at least 0 and below 1.
@@ -40,6 +48,8 @@ class Dropout(Augmentation):
         frames, device = batch.point_cloud.shape[:3], batch.point_cloud.device
         share = torch.rand((*frames[:2], 1), generator=generator, device=device) * self.max_share
         score = torch.rand(frames, generator=generator, device=device)  # (B, To, P)
-        keep = (score >= share) | (score == score.amax(-1, keepdim=True))
-        kept = refilled(batch.point_cloud, once_a_frame(keep, batch.frame))
-        return dataclasses.replace(batch, point_cloud=kept)
+        score = of_parts(score, scene.parts)  # (B, To, K, P / K)
+        keep = (score >= share[..., None]) | (score == score.amax(-1, keepdim=True))
+        cloud = of_parts(batch.point_cloud, scene.parts)
+        kept = refilled(cloud, once_a_frame(keep, batch.frame))
+        return dataclasses.replace(batch, point_cloud=in_turns(kept))

@@ -38,8 +38,8 @@ class PackedBackend:
         if not can_pack(module):
             known = [name for name in NETWORKS.names() if NETWORKS.get(name) in PACKED]
             raise ConfigError(
-                "packed weights are for the encoder pointnet, without fusion and history of its "
-                f"own, with the network {' or '.join(known)}",
+                "packed weights are for the encoder pointnet, of one cloud, without fusion and "
+                f"history of its own, with the network {' or '.join(known)}",
                 received=(dict(module.spec.encoder), module.spec.network["name"]),
                 remedy="compile with backend=onnx, inductor or eager",
             )

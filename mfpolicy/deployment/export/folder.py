@@ -10,6 +10,7 @@ from typing import Any
 
 from mfpolicy.deployment.export import robot_policy
 from mfpolicy.policy import PolicySpec
+from mfpolicy.types import APART
 
 MODEL, SPEC, LOADER = "policy.onnx", "spec.json", "policy.py"
 REQUIREMENTS = """\
@@ -67,6 +68,8 @@ low, high = policy.crop_min or (-1, -1, -1), policy.crop_max or (1, 1, 1)
 for step in range(3):
     points = random.uniform(low, high, (2000, 3))  # what the camera sees
     points = np.pad(points, ((0, 0), (0, policy.spec["point_dim"] - 3)))
+    if policy.apart:
+        points = [points] * len(policy.cameras)  # what each of them sees
     policy.observe(points, np.zeros(policy.spec["state_dim"]))
     actions = policy.act()
     print(actions.shape, actions[0])
@@ -111,6 +114,16 @@ def _camera(recipe: Mapping[str, Any]) -> str:
         more += f", turned to the world by the quaternion w, x, y, z {recipe['camera_orientation']}"
     if recipe.get("hidden_bodies"):
         more += f", which does not see {', '.join(recipe['hidden_bodies'])}"
+    for view in recipe.get("further_cameras", ()):
+        more += f", and of `{view['camera']}` at {view['camera_position']} m"
+        if view.get("camera_orientation"):
+            more += f", turned by {view['camera_orientation']}"
+    if recipe.get("further_cameras"):
+        more += (
+            ", each camera's points sampled by themselves"
+            if recipe.get("clouds") == APART
+            else ", all cameras' points together"
+        )
     size = recipe["image_size"]
     pixels = f"{size} x {size} pixels, " if size else ""
     return _CAMERA.format(**recipe, pixels=pixels, more=more)

@@ -27,6 +27,8 @@ class RobotPolicy:
     Attributes:
         spec: shapes and origin, as the policy was trained: n_obs_steps To, horizon Th,
             n_action_steps Ta, state_dim S, action_dim A, points P, control_rate_hz, …
+        cameras: names of the cameras that its clouds were made from. apart: whether each camera's
+            points are handed to ``observe`` by themselves, and not joined.
         crop_min, crop_max: corners of the box that points are kept in, world frame, metres; None
             where nothing is known of it.
     """
@@ -41,6 +43,10 @@ class RobotPolicy:
         recipe = self.spec["recipe"] or {}
         self.crop_min, self.crop_max = recipe.get("crop_min"), recipe.get("crop_max")
         self._points = self.spec["points"] or recipe.get("points")
+        clouds = self.spec["encoder"].get("clouds") or 1
+        views = [recipe, *recipe.get("further_cameras", ())] if recipe else [{}] * clouds
+        self.cameras = [view.get("camera", f"camera {k}") for k, view in enumerate(views)]
+        self.apart = recipe.get("clouds") == "apart" or clouds > 1
         self._random = np.random.default_rng(seed)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
@@ -59,20 +65,41 @@ class RobotPolicy:
         Args:
             points_world: (M, C), metres in the world frame, all that the camera sees; they are
                 cropped and sampled as in training. C is 3, or 6 for a policy that sees colors:
-                red, green and blue from 0 to 255 behind x, y, z.
+                red, green and blue from 0 to 255 behind x, y, z. For a policy that was trained with
+                ``clouds=apart``, a list of such arrays, one of each of ``cameras``.
             state: (S,).
         """
+        if self.apart:
+            points = self._in_turns(points_world)
+        else:
+            points = self._cropped(points_world)
+            if self._points is not None:
+                points = sample(points, self._points)
+        self._frames.append((points, np.asarray(state, np.float32)))
+
+    def _in_turns(self, seen):
+        """(P, C) of K cameras' points: point i is of camera i mod K."""
+        cameras = len(self.cameras)
+        if not isinstance(seen, list | tuple) or len(seen) != cameras:
+            raise ValueError(
+                f"points must be a list of {cameras} arrays, of {', '.join(self.cameras)}. "
+                f"Received: {len(seen) if isinstance(seen, list | tuple) else type(seen).__name__}."
+            )
+        cropped = [self._cropped(points) for points in seen]
+        share = min(map(len, cropped)) if self._points is None else self._points // cameras
+        parts = [sample(points, share) for points in cropped]
+        return np.stack(parts, axis=1).reshape(cameras * share, -1)
+
+    def _cropped(self, points_world):
         points = _cloud(points_world)
         if points.shape[1] != self.spec["point_dim"]:
             colors = ", x, y, z, red, green, blue" if self.spec["point_dim"] == _XYZRGB else ""
             raise ValueError(
                 f"points must be (M, {self.spec['point_dim']}{colors}). Received: {points.shape}."
             )
-        if self.crop_min is not None:
-            points = points[crop(points, self.crop_min, self.crop_max)]
-        if self._points is not None:
-            points = sample(points, self._points)
-        self._frames.append((points, np.asarray(state, np.float32)))
+        if self.crop_min is None:
+            return points
+        return points[crop(points, self.crop_min, self.crop_max)]
 
     def act(self, noise=None):
         """Returns the next actions (Ta, A), in the environment's units.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.export import Dim, ExportedProgram
 
 from mfpolicy.deployment.action_module import ActionModule
+from mfpolicy.policy.parts import clouds_apart
 
 INPUTS = ("point_cloud", "agent_pos", "noise")
 OUTPUT = "actions"
@@ -28,9 +31,15 @@ def trace(module: ActionModule) -> ExportedProgram:
     """
     batch = Dim("batch", min=1, max=MAX_BATCH)
     free = {0: batch}
-    least = module.policy.encoder.cloud.least_points
-    cloud = free if module.spec.points else {0: batch, 2: Dim("points", min=least, max=MAX_POINTS)}
+    cloud = free if module.spec.points else {0: batch, 2: _points(module)}
     # two rows: a batch of one would be taken for a constant
     return torch.export.export(
         module, module.example_inputs(2), dynamic_shapes=(cloud, free, free), strict=False
     )
+
+
+def _points(module: ActionModule) -> Any:
+    """A free number of points; of clouds that are encoded apart, of each."""
+    least, apart = module.policy.encoder.cloud.least_points, clouds_apart(module.spec)
+    each = Dim("points", min=least // apart, max=MAX_POINTS // apart)
+    return each if apart == 1 else apart * each

@@ -77,6 +77,25 @@ def test_crop_box_never_empties_a_cloud(batch, scene, min_points):
             assert int(_kept(before, after).sum()) >= max(1, min_points * len(before))
 
 
+@pytest.mark.parametrize("name", ["dropout", "crop_box"])
+def test_clouds_of_two_cameras_keep_their_own_points(batch, scene, name):
+    """Red is the number of the camera, whose points lie in turns."""
+    cloud = batch.point_cloud.clone()
+    camera = torch.arange(cloud.shape[2]) % 2
+    cloud[..., 3] = camera.float()
+    batch = dataclasses.replace(batch, point_cloud=cloud)
+    augmentation = {"dropout": Dropout, "crop_box": CropBox}[name]()
+
+    def seen(parts: int) -> torch.Tensor:
+        told = dataclasses.replace(scene, parts=parts)
+        return augmentation(batch, told, torch.Generator().manual_seed(1)).point_cloud
+
+    apart = seen(2)
+    assert torch.equal(apart[..., 3], cloud[..., 3])
+    assert not torch.equal(apart, cloud)
+    assert not torch.equal(seen(1)[..., 3], cloud[..., 3])  # as one cloud they would mix
+
+
 def test_rotation_keeps_distances_heights_and_what_is_no_vector(batch, scene):
     changed = Rotation(max_deg=40.0)(batch, scene, drawn())
 

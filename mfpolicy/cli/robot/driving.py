@@ -80,6 +80,12 @@ def _checked(config: RobotConfig) -> tuple[PolicySpec, str]:
             received={"recipe": spec.recipe, "control_rate_hz": spec.control_rate_hz},
             remedy="train on a dataset that holds both, as `mfpolicy collect` makes them",
         )
+    if further := spec.recipe.get("further_cameras"):
+        raise ConfigError(
+            "the simulated robot has one camera",
+            received=[spec.recipe["camera"], *(each["camera"] for each in further)],
+            remedy="run a policy of one camera, or evaluate this one with `mfpolicy eval`",
+        )
     return spec, config.task or spec.task or ""
 
 

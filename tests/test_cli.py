@@ -228,6 +228,7 @@ def test_the_main_job_runs_from_demonstrations_to_a_result(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     data, run = tmp_path / "d.zarr", tmp_path / "run"
     collect = ["collect", f"task={TASK}", f"out={data}", "episodes=1", "points=64"]
+    collect += ["suite.image_size=64"]
     train = ["train", f"task={TASK}", f"data={data}", f"out={run}", "policy.points=48"]
     train += ["training.steps=2", "training.batch_size=8", "resume=true", "logging.wandb=disabled"]
     evaluate = ["eval", str(run), "episodes=1", "workers=1", "videos=false", "device=cpu"]

@@ -134,11 +134,13 @@ def _set_options(config: Any, launcher: Mapping[str, Any], folder: Path) -> None
 def _ray_options(ray: Mapping[str, Any]) -> dict[str, Any]:
     """Says where the cluster is: left alone, Ray would join whichever it finds on this machine.
 
-    A running cluster has its memory; the plugin asks for some unless told that there is none.
+    A running cluster has its memory; the plugin asks for some unless told that there is none. One
+    that is started here for a sweep has no dashboard, which is some ten processes.
     """
     address = ray["init"].get("address") or os.environ.get("RAY_ADDRESS") or "local"
-    memory = {} if address == "local" else {"object_store_memory": None}
-    return {**ray, "init": {**ray["init"], "address": address, **memory}}
+    here = {"include_dashboard": False}
+    own = here if address == "local" else {"object_store_memory": None}
+    return {**ray, "init": {**ray["init"], "address": address, **own}}
 
 
 def _found(module: str) -> bool:

@@ -81,7 +81,8 @@ def test_a_ray_cluster_of_two_workers_that_is_already_running(words, tmp_path, e
     program = (
         "import subprocess, sys\n"
         "from ray.cluster_utils import Cluster\n"
-        "cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
+        "options = {'num_cpus': 1, 'include_dashboard': False}\n"
+        "cluster = Cluster(initialize_head=True, head_node_args=options)\n"
         "cluster.add_node(num_cpus=1)\n"
         "words = [*sys.argv[1:], 'launcher=ray', f'launcher.ray.init.address={cluster.address}']\n"
         "try:\n"
@@ -219,3 +220,4 @@ def test_a_cluster_of_ray_is_joined_only_when_it_is_named(
     init = launching._ray_options({"init": {"address": given}})["init"]
     assert init["address"] == address
     assert ("object_store_memory" not in init) == (address == "local")
+    assert ("include_dashboard" in init) == (address == "local")

@@ -22,6 +22,7 @@ from mfpolicy.pointcloud import PointCloudRecipe
 from mfpolicy.policy import load_policy
 
 EPISODES = 6
+pytestmark = pytest.mark.usefixtures("workers_of_a_server")
 
 
 @pytest.fixture(scope="module")

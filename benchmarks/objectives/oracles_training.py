@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.objectives.oracles_data import Oracle
 from mfpolicy.networks import Network
+from mfpolicy.networks.forward_mode import apply_linear
 from mfpolicy.objectives import ConditionalVelocity, Objective
 from mfpolicy.training.ema import Ema
 from mfpolicy.training.randomness import noise_generator
@@ -21,6 +23,13 @@ Watch = Callable[[int, Network], None]
 CPU = torch.device("cpu")
 
 
+class _Linear(nn.Linear):
+    """``nn.Linear``, faster where du/dt is computed."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return apply_linear(lambda x, bias: F.linear(x, self.weight, bias), input, self.bias)
+
+
 class Mlp(Network):
     """Fully connected: (z, r, t, condition) -> u."""
 
@@ -28,9 +37,9 @@ class Mlp(Network):
         super().__init__(action_dim=oracle.action_dim, horizon=oracle.horizon, condition_dim=1)
         sizes = [oracle.dims + 3, *[width] * depth]
         self.hidden = nn.ModuleList(
-            nn.Linear(before, after) for before, after in zip(sizes[:-1], sizes[1:], strict=True)
+            _Linear(before, after) for before, after in zip(sizes[:-1], sizes[1:], strict=True)
         )
-        self.out = nn.Linear(width, oracle.dims)
+        self.out = _Linear(width, oracle.dims)
 
     def features(
         self, z: torch.Tensor, r: torch.Tensor, t: torch.Tensor, prepared: torch.Tensor

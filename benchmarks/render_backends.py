@@ -47,7 +47,7 @@ def render(backend: str, folder: Path) -> None:
             env.observe()
             milliseconds.append(env.render_ms)
             with env._cloud_camera.hidden():
-                depths.append(env._cloud_camera._camera.depth(env._simulation.data))
+                depths.append(env._cloud_camera._cameras[0].depth(env._simulation.data))
         found[task] = np.stack(depths)
         found[f"{task} ms"] = np.median(milliseconds)
         env.close()

@@ -38,7 +38,7 @@ for task in tasks:
         env.simulate(env.action_space.sample())
     observed = env.observe_full()
     with env._cloud_camera.hidden():
-        depth = env._cloud_camera._camera.depth(env._simulation.data)
+        depth = env._cloud_camera._cameras[0].depth(env._simulation.data)
     np.savez(f"{out}/{task.replace('/', '-')}.npz", depth=depth, renderer=env.renderer,
              cloud=observed["point_cloud"], color=observed["color"])
     env.close()

@@ -20,8 +20,7 @@ def test_a_cloud_by_dp3s_formula_becomes_the_one_that_our_environment_renders(ta
     env = envs.make(task, image_size=84)
     env._simulation.reset(5)
     env._steps = 0
-    camera = env._cloud_camera
-    depth = camera._depth()
+    depth, _ = env._cloud_camera.images(color=False)
     pose = np.array(env.camera["T_world_cam"])
     ours = to_world(depth_to_points(depth, np.array(env.camera["intrinsics"])), pose)
     theirs = dp3_cloud(depth.astype(np.float64), task)

@@ -83,7 +83,16 @@ class Dispersive:
         Args:
             features: layers of (B, D).
             gap: (B, B) int64, steps between the frames of two rows, −1 across episodes.
+
+        Raises:
+            ConfigError: the network has no hidden layer to spread, as a U-Net of one level.
         """
+        if not features:
+            raise ConfigError(
+                "a dispersive loss needs a hidden layer of the network",
+                received="a network without one, as a U-Net of one level",
+                remedy="set objective.dispersive.source=encoder, or give the network more levels",
+            )
         return torch.stack([self._layer(_at_least_float32(z), gap) for z in features]).sum()
 
     def _layer(self, z: torch.Tensor, gap: torch.Tensor | None) -> torch.Tensor:

@@ -153,3 +153,8 @@ def test_layers_add_up(features):
 def test_an_unknown_kind_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="'hinge'"):
         Dispersive(kind="hinges")
+
+
+def test_a_network_without_hidden_layers_has_nothing_to_spread():
+    with pytest.raises(ConfigError, match="needs a hidden layer.*source=encoder"):
+        Dispersive(kind="cosine").loss([])

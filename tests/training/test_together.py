@@ -58,7 +58,7 @@ def test_every_objective_trains_beside_the_others_as_it_does_alone(
     def configs(folder: str):
         for number, name in enumerate(OBJECTIVES):
             words = [f"objective={name}", f"out={tmp_path / folder / name}", f"seed={number}"]
-            words += ["training.steps=3", "training.log_every=2"]
+            words += ["training.steps=3", "training.log_every=2", "network.widths=[8,16]"]
             if number % 2:
                 words += [f"data={other_dataset}", f"task={OTHER_TASK}", "policy.horizon=8"]
                 words += ["policy.n_action_steps=6", "training.batch_size=9"]

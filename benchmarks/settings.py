@@ -8,8 +8,8 @@ taken task by task:
     python -m benchmarks.settings --variants as_it_is regression energy_score mip \\
         --work runs/settings --out benchmarks/results/2026-11-27-settings
 
-The tasks are those of the suite ``quick_8`` on which the preset is neither near nothing nor near
-everything, so that a change can show.
+The tasks are two of the suite ``quick_8``, a medium and a hard one, on which the preset succeeds in
+36 to 42 % of episodes, so that a change can show either way.
 """
 
 from __future__ import annotations

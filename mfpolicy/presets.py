@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mfpolicy.config import PresetConfig, compose_preset
+from mfpolicy.config.suites import common_vectors
 from mfpolicy.policy import Policy, PolicySpec
 
 
@@ -23,14 +26,33 @@ def build_policy(preset: str, *, point_dim: int, state_dim: int, action_dim: int
         4
     """
     config = compose_preset(preset)
-    sizes = {"point_dim": point_dim, "state_dim": state_dim, "action_dim": action_dim}
-    return Policy(policy_spec(config, **sizes))
+    return Policy(
+        policy_spec(config, point_dim=point_dim, state_dim=state_dim, action_dim=action_dim)
+    )
 
 
 def policy_spec(
-    config: PresetConfig, *, point_dim: int, state_dim: int, action_dim: int
+    config: PresetConfig,
+    *,
+    point_dim: int,
+    state_dim: int,
+    action_dim: int,
+    tasks: Sequence[str] = (),
 ) -> PolicySpec:
-    """Returns what a preset's configuration builds at these dimensions."""
+    """Returns what a preset's configuration builds at these dimensions.
+
+    Args:
+        config: the preset's.
+        point_dim: C.
+        state_dim: S.
+        action_dim: A.
+        tasks: that it will be trained for, as far as they are known; what their suite says of the
+            state settles what the configuration leaves to it.
+    """
+    encoder = dict(config.encoder)
+    if encoder.get("relative_to") == "auto":
+        vectors = common_vectors(tasks)
+        encoder["relative_to"] = vectors.state_positions[:1] or None if vectors else None
     return PolicySpec(
         preset=config.policy.name,
         point_dim=point_dim,
@@ -40,7 +62,7 @@ def policy_spec(
         horizon=config.policy.horizon,
         n_action_steps=config.policy.n_action_steps,
         points=config.policy.points,
-        encoder=config.encoder,
+        encoder=encoder,
         network=config.network,
         objective=config.objective,
     )

@@ -99,7 +99,9 @@ def test_every_component_file_names_options_that_exist(kind, name):
     known = REGISTRIES[kind].options(values.pop("name"))
     if kind == "encoder":
         parse_options(StateOptions, values.pop("state", None))
-        assert {values.pop(key) for key in ("fusion", "history", "clouds")} == {None}
+        beside = ("fusion", "history", "clouds", "relative_to")
+        assert {values.pop(key) for key in beside} == {None}
+        values.pop("needs_color", None)
     assert set(values) <= set(known)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mfpolicy.errors import ConfigError
 from mfpolicy.paths import config_dir
 from mfpolicy.types import WorldVectors
@@ -39,3 +41,16 @@ def world_vectors(task: str) -> WorldVectors | None:
         raise ConfigError(
             f"world_vectors in {files[name]} must be lists of [x, y, z]", received=said
         ) from error
+
+
+def common_vectors(tasks: Sequence[str]) -> WorldVectors | None:
+    """Returns what all tasks have at the same places; None where one does not say, or differs.
+
+    Example:
+        >>> common_vectors(["metaworld/push", "adroit/door"]) is None
+        True
+    """
+    if not tasks:
+        return None
+    first, *others = [world_vectors(task) for task in tasks]
+    return first if all(other == first for other in others) else None

@@ -14,9 +14,12 @@ from mfpolicy.encoders.apart import Apart
 from mfpolicy.encoders.base import ENCODERS, CloudEncoder
 from mfpolicy.encoders.fusion import FUSIONS
 from mfpolicy.encoders.history import HISTORIES
+from mfpolicy.encoders.relative import RelativePoints
 from mfpolicy.encoders.state import StateEncoder, StateOptions
 from mfpolicy.encoders.task import TASK_CONDITIONS, TaskCondition
+from mfpolicy.errors import ConfigError
 from mfpolicy.options import check_type, parse_options
+from mfpolicy.types import XYZRGB
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class ObservationEncoder(nn.Module):
         history: registered name, None stacks the frames.
         tokens: hand the cloud's tokens to the network, if it has any.
         task: what says which of several tasks is to be done; None for a policy of one.
+        relative: how points are seen from places of the state before they are encoded; None: not.
 
     Attributes:
         vector_dim: size of the condition's vector.
@@ -76,6 +80,7 @@ class ObservationEncoder(nn.Module):
         history: str | None = None,
         tokens: bool = False,
         task: TaskCondition | None = None,
+        relative: RelativePoints | None = None,
     ) -> None:
         super().__init__()
         for name, given in (("fusion", fusion), ("history", history)):
@@ -96,6 +101,7 @@ class ObservationEncoder(nn.Module):
         if self.tokens:
             self.token_place = nn.Parameter(torch.randn(n_obs_steps, 1, self.token_dim) * 0.1)
         self.task = task
+        self.relative = relative
 
     def forward(
         self,
@@ -129,6 +135,8 @@ class ObservationEncoder(nn.Module):
         place, first = _places(frame, point_cloud)
         if first.shape[0] < clouds.shape[0]:  # not len(), which would fix it in an exported graph
             clouds, states = clouds[first], states[first]
+        if self.relative is not None:
+            clouds = self.relative(clouds, states)
         shared = self.tokens or self.fusion.needs_tokens
         vector, tokens = self.cloud.with_tokens(clouds) if shared else (self.cloud(clouds), None)
         fused, tokens = self.fusion(vector, self.state(states), tokens)
@@ -161,7 +169,9 @@ def build_observation_encoder(
 
     Args:
         options: registered name under ``name`` and the options of the cloud's encoder; beside them
-            ``state``, the options of the state's, and the names of ``fusion`` and ``history``.
+            ``state``, the options of the state's, the names of ``fusion`` and ``history``,
+            ``relative_to``, positions in the state that points are seen from too, and
+            ``needs_color``, which refuses points without colors.
         point_dim: values per point.
         state_dim: S.
         n_obs_steps: To.
@@ -172,13 +182,23 @@ def build_observation_encoder(
         task: options of what tells them apart, registered name under ``name``.
 
     Raises:
-        ConfigError: a name or an option is unknown, or parts do not fit one another.
+        ConfigError: a name or an option is unknown, parts do not fit one another, or there are no
+            colors where they are needed.
     """
     own = dict(options)
     state_options = parse_options(StateOptions, own.pop("state", None))
     combined = {key: own.pop(key, None) for key in ("fusion", "history")}
     own.pop("clouds", None)
-    build = functools.partial(ENCODERS.build, **own, point_dim=point_dim)
+    if own.pop("needs_color", False) and point_dim != XYZRGB:
+        raise ConfigError(
+            "this encoder sees the colors of points",
+            received=f"{point_dim} values per point",
+            remedy="add policy.color=true, or use encoder=pointnet",
+        )
+    positions = own.pop("relative_to", None)
+    relative = None if positions is None else RelativePoints(positions, state_dim=state_dim)
+    seen_dim = point_dim + (0 if relative is None else relative.added)
+    build = functools.partial(ENCODERS.build, **own, point_dim=seen_dim)
     cloud = build() if clouds == 1 else Apart(build, clouds)
     state = StateEncoder(state_options, state_dim=state_dim)
     told = (
@@ -190,6 +210,7 @@ def build_observation_encoder(
         n_obs_steps=n_obs_steps,
         tokens=tokens and cloud.tokens > 0,
         task=told,
+        relative=relative,
         **combined,
     )
 

@@ -10,7 +10,6 @@ from torch import nn
 from mfpolicy.encoders.base import ENCODERS, CloudEncoder
 from mfpolicy.encoders.point_layers import point_mlp, projection
 from mfpolicy.errors import ConfigError
-from mfpolicy.types import XYZRGB
 
 
 @ENCODERS.register("pointnet")
@@ -26,10 +25,9 @@ class PointNet(CloudEncoder):
         widths: channels of the per-point layers.
         output_dim: size of the projected feature.
         critical_points: use the two-pass form where gradients are wanted.
-        needs_color: refuse points without colors, which would be a mistake where it is set.
 
     Raises:
-        ConfigError: there is no per-point layer, or there are no colors where they are needed.
+        ConfigError: there is no per-point layer.
 
     Example:
         >>> PointNet(point_dim=3)(torch.zeros(2, 512, 3)).shape
@@ -43,17 +41,10 @@ class PointNet(CloudEncoder):
         widths: Sequence[int] = (64, 128, 256),
         output_dim: int = 64,
         critical_points: bool = True,
-        needs_color: bool = False,
     ) -> None:
         super().__init__(point_dim=point_dim, output_dim=output_dim)
         if not widths:
             raise ConfigError("a PointNet must have at least one per-point layer", received=widths)
-        if needs_color and point_dim != XYZRGB:
-            raise ConfigError(
-                "this encoder sees the colors of points",
-                received=f"{point_dim} values per point",
-                remedy="add policy.color=true, or use encoder=pointnet",
-            )
         self.point_mlp = point_mlp(point_dim, widths)
         self.projection = projection(widths[-1], output_dim)
         self.critical_points = critical_points

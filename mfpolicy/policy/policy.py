@@ -58,6 +58,8 @@ class Policy(nn.Module):
         dims = (spec.point_dim, spec.state_dim, spec.action_dim)
         self.normalizer = normalizer if normalizer is not None else Normalizer.identity(*dims)
         self.encoder = build_encoder(spec)
+        if self.encoder.relative is not None:
+            self.encoder.relative.fit(self.normalizer.point_cloud, self.normalizer.agent_pos)
         self.objective = objectives.build(**spec.part("objective"))
         self.network = build_network(spec, self.encoder, self.objective)
         self.null = (

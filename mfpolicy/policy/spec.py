@@ -23,7 +23,8 @@ class PolicySpec:
         n_obs_steps: To. horizon: Th. n_action_steps: Ta.
         encoder, network, objective: registered name under ``name``, options beside it; the
             encoder's ``state`` holds the options of the robot-state encoder, ``clouds`` the number
-            of clouds that are encoded apart (None: as the recipe keeps them).
+            of clouds that are encoded apart (None: as the recipe keeps them), ``relative_to`` the
+            positions in the state that points are seen from too.
         task, control_rate_hz, recipe: what the training data were, where known; the recipe is
             that of the point clouds, so that a robot repeats it.
         demonstration_seeds: seeds of the episodes it was trained on; an evaluation keeps clear of

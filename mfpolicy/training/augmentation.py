@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mfpolicy.config.schema import TrainConfig
-from mfpolicy.config.suites import world_vectors
+from mfpolicy.config.suites import common_vectors
 from mfpolicy.data.augment import Augmenter, Scene, build_augmenter
 from mfpolicy.policy import Policy
 from mfpolicy.policy.parts import clouds_apart
-from mfpolicy.types import WorldVectors
 
 
 def augmenter_of(config: TrainConfig, policy: Policy) -> Augmenter | None:
@@ -33,14 +30,8 @@ def augmenter_of(config: TrainConfig, policy: Policy) -> Augmenter | None:
         color=spec.color,
         state_dim=spec.state_dim,
         action_dim=spec.action_dim,
-        vectors=_common_vectors(config.tasks),
+        vectors=common_vectors(config.tasks),
         task=", ".join(config.tasks),
         parts=max(spec.parts, clouds_apart(spec)),
     )
     return build_augmenter(config.augment, scene)
-
-
-def _common_vectors(tasks: Sequence[str]) -> WorldVectors | None:
-    """What all tasks have at the same places; None where one does not say, or differs."""
-    first, *others = [world_vectors(task) for task in tasks]
-    return first if all(other == first for other in others) else None

@@ -159,7 +159,7 @@ def _build(
     sizes = {name: getattr(windows, name) for name in ("point_dim", "state_dim", "action_dim")}
     several = config.multitask
     spec = dataclasses.replace(
-        policy_spec(config, **sizes),
+        policy_spec(config, **sizes, tasks=config.tasks),
         points=windows.points,
         task=None if several else config.tasks[0],
         control_rate_hz=dataset.spec.control_rate_hz,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mfpolicy.encoders import PointNet, PointTransformer, SetAbstraction
+from mfpolicy.encoders import PointTransformer, SetAbstraction
 from mfpolicy.encoders.grouping import choose_centers, group
 from mfpolicy.errors import ConfigError
 from mfpolicy.pointcloud import sample
@@ -65,7 +65,6 @@ def test_first_points_as_centers_are_the_farthest_where_the_cloud_is_so_ordered(
         (lambda: SetAbstraction(point_dim=3, neighbours=(0, 8)), "neighbours"),
         (lambda: PointTransformer(point_dim=3, centers="frist"), "did you mean 'first'"),
         (lambda: PointTransformer(point_dim=3, heads=3), "heads must divide"),
-        (lambda: PointNet(point_dim=3, needs_color=True), "policy.color=true"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(build, words):

@@ -17,6 +17,8 @@ from mfpolicy.errors import ConfigError
 from mfpolicy.policy import Policy, load_policy
 from mfpolicy.presets import policy_spec
 
+METAWORLD_STATE_DIM = 9  # the default: an untrained policy is then what one of that suite is
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -56,9 +58,15 @@ class Contender:
             return loaded.for_task(loaded.spec.tasks[0]) if loaded.spec.several else loaded
         preset, _, objective = self.policy.partition("/")
         config = compose_preset(preset, [f"objective={objective}"] if objective else [])
-        sizes = {"state_dim": self.state_dim, "action_dim": self.action_dim}
         torch.manual_seed(0)
-        return Policy(policy_spec(config, point_dim=3, **sizes)).eval()
+        spec = policy_spec(
+            config,
+            point_dim=3,
+            state_dim=self.state_dim,
+            action_dim=self.action_dim,
+            tasks=["metaworld/reach"] if self.state_dim == METAWORLD_STATE_DIM else [],
+        )
+        return Policy(spec).eval()
 
     def compile(self) -> Runtime:
         """Builds and compiles it; PyTorch's own threads are set as well."""

@@ -38,7 +38,13 @@ class PackedPolicy:
         self.threads = min(threads, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         policy, spec = module.policy, module.spec
         self._network = pack_network(module, batch=batch, precision=precision, threads=self.threads)
-        self._clouds = _packed_points(policy.encoder.cloud, policy.normalizer.point_cloud)  # type: ignore[arg-type]
+        relative = policy.encoder.relative
+        self._positions = [] if relative is None else list(relative.positions)
+        self._clouds = _packed_points(
+            policy.encoder.cloud,  # type: ignore[arg-type]
+            policy.normalizer.point_cloud,
+            positions=len(self._positions),
+        )
         blocks = -(-(spec.points or 512) // BLOCK)
         frames = batch * spec.n_obs_steps
         self._partial = np.empty((frames, blocks, self._clouds.sizes[-1]), np.float32)
@@ -90,6 +96,8 @@ class PackedPolicy:
         blocks = -(-points.shape[1] // BLOCK)
         if blocks != self._partial.shape[1]:
             self._partial = np.empty((frames, blocks, self._partial.shape[2]), np.float32)
+        if self._positions:
+            points = _seen_from(points, agent_pos.reshape(frames, -1)[:, self._positions])
         pool = pool_on_one if self.threads == 1 else pool_on_many
         pool(points, packed.offset, packed.sizes, packed.values, self._partial)
         with torch.inference_mode():
@@ -118,7 +126,18 @@ class _PackedPoints:
     values: np.ndarray
 
 
-def _packed_points(encoder: PointNet, normalizer: ChannelNormalizer) -> _PackedPoints:
+def _seen_from(points: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(F, P, C), (F, K, 3), metres → each point with its displacements, (F, P, C + 3 K)."""
+    seen = points[:, :, None, :3] - places[:, None]  # (F, P, K, 3)
+    return np.concatenate([points, seen.reshape(*points.shape[:2], -1)], axis=2)
+
+
+def _packed_points(
+    encoder: PointNet, normalizer: ChannelNormalizer, *, positions: int
+) -> _PackedPoints:
+    # a displacement from one of the positions has the scale of the points, and no offset
+    scale = torch.cat([normalizer.scale, normalizer.scale[:3].repeat(positions)])
+    offset = torch.cat([normalizer.offset, torch.zeros(3 * positions)])
     layers: list[Any] = list(encoder.point_mlp)
     values: list[torch.Tensor] = []
     sizes = [layers[0].in_features]
@@ -126,11 +145,11 @@ def _packed_points(encoder: PointNet, normalizer: ChannelNormalizer) -> _PackedP
         weight = linear.weight
         if not values:
             # the scale goes into the weights; the offset stays, subtracted first it is exact
-            weight = weight * normalizer.scale
+            weight = weight * scale
         values += [weight.T.flatten(), linear.bias, norm.weight, norm.bias]
         sizes.append(linear.out_features)
     return _PackedPoints(
-        offset=normalizer.offset.numpy(),
+        offset=offset.numpy(),
         sizes=np.array(sizes, np.int64),
         values=torch.cat(values).numpy(),
     )

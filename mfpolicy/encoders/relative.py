@@ -1,0 +1,96 @@
+"""Points as they are seen from places that the robot's state holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from mfpolicy.errors import ConfigError
+
+Positions = tuple[tuple[int, int, int], ...]
+"""Positions in the robot's state, each by the places of its x, y and z."""
+
+
+class Affine(Protocol):
+    """A normaliser of channels, y = scale · (x − offset)."""
+
+    scale: torch.Tensor
+    offset: torch.Tensor
+
+
+class RelativePoints(nn.Module):
+    """Puts behind each point its displacement from K positions of the robot's state.
+
+    A point (x, y, z) of a cloud and a hand at (a, b, c) in the same frame become (x, y, z, x − a,
+    y − b, z − c), in the normaliser's units of the cloud: a maximum over the points can then find
+    what is near the hand, and where an object is to be grasped does not depend on where it lies.
+
+    Args:
+        positions: K triples, places of x, y, z in the state (S,), of positions in the frame and the
+            unit of the cloud.
+        state_dim: S.
+
+    Raises:
+        ConfigError: these are not K triples of places in the state.
+
+    Example:
+        >>> relative = RelativePoints([[0, 1, 2]], state_dim=4)
+        >>> relative(torch.tensor([[[1.0, 2.0, 3.0]]]), torch.tensor([[1.0, 1.0, 1.0, 9.0]]))
+        tensor([[[1., 2., 3., 0., 1., 2.]]])
+    """
+
+    place: torch.Tensor
+    scale: torch.Tensor
+    offset: torch.Tensor
+
+    def __init__(self, positions: Sequence[Sequence[int]], *, state_dim: int) -> None:
+        super().__init__()
+        self.positions = checked_positions(positions, state_dim)
+        self.register_buffer("place", torch.tensor(self.positions), persistent=False)
+        shape = (len(self.positions), 3)
+        self.register_buffer("scale", torch.ones(shape))
+        self.register_buffer("offset", torch.zeros(shape))
+
+    @property
+    def added(self) -> int:
+        """Values that a point has more."""
+        return 3 * len(self.positions)
+
+    def fit(self, clouds: Affine, states: Affine) -> None:
+        """Takes in how clouds and states are normalised, which differs from channel to channel."""
+        own_scale, own_offset = states.scale[self.place], states.offset[self.place]  # (K, 3)
+        self.scale.copy_(clouds.scale[:3] / own_scale)
+        self.offset.copy_((own_offset - clouds.offset[:3]) * clouds.scale[:3])
+
+    def forward(self, points: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """(F, P, C) and (F, S), both normalised → (F, P, C + 3 K)."""
+        hands = states[:, self.place] * self.scale + self.offset  # (F, K, 3)
+        seen = points[:, :, None, :3] - hands[:, None]  # (F, P, K, 3)
+        return torch.cat([points, seen.flatten(2)], dim=2)
+
+
+def checked_positions(positions: Sequence[Sequence[int]], state_dim: int) -> Positions:
+    """Returns ``positions`` if they are triples of different places in a state of S values.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    listed = isinstance(positions, Sequence) and not isinstance(positions, str) and positions
+    if not listed or not all(_is_position(each, state_dim) for each in positions):
+        raise ConfigError(
+            "encoder.relative_to must be null, auto, or positions in the robot's state, each by "
+            f"the places of its x, y and z in 0 to {state_dim - 1}",
+            received=positions,
+            remedy="write encoder.relative_to=[[0,1,2]] for a state that begins with a position",
+        )
+    return tuple((x, y, z) for x, y, z in positions)
+
+
+def _is_position(places: object, state_dim: int) -> bool:
+    if not isinstance(places, Sequence) or isinstance(places, str) or len(places) != 3:
+        return False
+    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in places)
+    return whole and len(set(places)) == 3 and all(0 <= each < state_dim for each in places)

@@ -49,12 +49,15 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "observed_3": ("policy.n_obs_steps=3", "policy.horizon=5"),
     "points_128": ("policy.points=128",),
     "points_512": ("policy.points=512",),
+    "in_the_world_alone": ("encoder.relative_to=null",),
+    "in_the_world_alone_regression": ("encoder.relative_to=null", "objective=regression"),
     "colors": ("policy.color=true",),
     # training
     "average_over_5_percent": ("training.ema_share=0.05",),
     "average_over_30_percent": ("training.ema_share=0.3",),
     "learning_rate_5e-4": ("training.learning_rate=5e-4",),
     "learning_rate_2e-3": ("training.learning_rate=2e-3",),
+    "draws_4": ("training.draws=4",),
 }
 """Overrides of the preset by name of the change."""
 

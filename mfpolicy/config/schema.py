@@ -62,6 +62,7 @@ class TrainingConfig:
 
     steps: int
     batch_size: int
+    draws: int
     learning_rate: float
     betas: tuple[float, float]
     weight_decay: float
@@ -79,7 +80,7 @@ class TrainingConfig:
     snapshots: int
 
     def __post_init__(self) -> None:
-        whole = ("steps", "batch_size", "micro_batches", "checkpoint_every", "log_every")
+        whole = ("steps", "batch_size", "draws", "micro_batches", "checkpoint_every", "log_every")
         at_least(1, **{f"training.{name}": getattr(self, name) for name in whole})
         positive = ("learning_rate", "ema_power", "grad_clip_norm", "max_loss")
         above_zero(**{f"training.{name}": getattr(self, name) for name in positive})

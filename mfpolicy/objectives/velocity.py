@@ -91,6 +91,16 @@ class ConditionalVelocity:
             chosen.average = self.average.rows(index)
         return chosen
 
+    def repeated(self, times: int) -> ConditionalVelocity:
+        """Returns the velocity of all rows, ``times`` times over, the encoder run once."""
+        index = torch.arange(len(self.prepared), device=self.prepared.device).repeat(times)
+        repeated = self.rows(index)
+        if self.condition is not None:
+            repeated.condition = self.condition[index]
+        if self.gap is not None:
+            repeated.gap = self.gap[index][:, index]
+        return repeated
+
     def dropped(self, mask: torch.Tensor) -> ConditionalVelocity:
         """Returns the velocity whose rows in ``mask`` (B,) see the null condition."""
         null = self.unconditional().prepared

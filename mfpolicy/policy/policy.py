@@ -78,9 +78,14 @@ class Policy(nn.Module):
         return self.normalizer.action.scale.device
 
     def loss(
-        self, batch: Batch, generator: torch.Generator | None = None
+        self, batch: Batch, generator: torch.Generator | None = None, *, draws: int = 1
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Returns the training loss of a batch in environment units, and diagnostics.
+
+        Args:
+            batch: B windows.
+            generator: draws noise and times.
+            draws: of noise and times for each window, whose observation is encoded once.
 
         Raises:
             ConfigError: the objective learns from a teacher, and :meth:`learn_from` gave none.
@@ -95,7 +100,10 @@ class Policy(nn.Module):
         if self.objective.needs_average and self._average:
             with torch.no_grad():
                 velocity.average = self._average[0].velocity(batch)
-        loss, diagnostics = self.objective.loss(velocity, seen.action, generator)
+        action = seen.action
+        if draws > 1:
+            velocity, action = velocity.repeated(draws), action.repeat(draws, 1, 1)
+        loss, diagnostics = self.objective.loss(velocity, action, generator)
         for name, head in self.auxiliary.items():
             own = head(encoded, seen)
             loss = loss + head.weight * own  # type: ignore[operator]

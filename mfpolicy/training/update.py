@@ -58,7 +58,7 @@ class Update:
         )
         if options.compile != "none":
             compile_network(policy, mode=options.compile)
-        self._loss: nn.Module = _Loss(policy)
+        self._loss: nn.Module = _Loss(policy, options.draws)
         if world.size > 1:
             # Which parameters a piece reaches depends on its draws (dropped conditions).
             self._loss = nn.parallel.DistributedDataParallel(
@@ -137,9 +137,10 @@ class Update:
 class _Loss(nn.Module):
     """The policy's loss as a forward pass, which is where gradients of processes meet."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, draws: int) -> None:
         super().__init__()
         self.policy = policy
+        self.draws = draws
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Losses:
-        return self.policy.loss(batch, generator)
+        return self.policy.loss(batch, generator, draws=self.draws)

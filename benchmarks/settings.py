@@ -49,6 +49,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "observed_3": ("policy.n_obs_steps=3", "policy.horizon=5"),
     "points_128": ("policy.points=128",),
     "points_512": ("policy.points=512",),
+    "from_the_hand_alone": ("encoder.relative_alone=true",),
     "in_the_world_alone": ("encoder.relative_to=null",),
     "in_the_world_alone_regression": ("encoder.relative_to=null", "objective=regression"),
     "colors": ("policy.color=true",),

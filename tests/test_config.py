@@ -101,6 +101,7 @@ def test_every_component_file_names_options_that_exist(kind, name):
         parse_options(StateOptions, values.pop("state", None))
         beside = ("fusion", "history", "clouds", "relative_to")
         assert {values.pop(key) for key in beside} == {None}
+        assert values.pop("relative_alone") is False
         values.pop("needs_color", None)
     assert set(values) <= set(known)
 

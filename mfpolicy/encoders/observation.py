@@ -170,8 +170,8 @@ def build_observation_encoder(
     Args:
         options: registered name under ``name`` and the options of the cloud's encoder; beside them
             ``state``, the options of the state's, the names of ``fusion`` and ``history``,
-            ``relative_to``, positions in the state that points are seen from too, and
-            ``needs_color``, which refuses points without colors.
+            ``relative_to``, positions in the state that points are seen from too, or with
+            ``relative_alone`` only, and ``needs_color``, which refuses points without colors.
         point_dim: values per point.
         state_dim: S.
         n_obs_steps: To.
@@ -195,8 +195,10 @@ def build_observation_encoder(
             received=f"{point_dim} values per point",
             remedy="add policy.color=true, or use encoder=pointnet",
         )
-    positions = own.pop("relative_to", None)
-    relative = None if positions is None else RelativePoints(positions, state_dim=state_dim)
+    positions, alone = own.pop("relative_to", None), own.pop("relative_alone", False)
+    relative = (
+        None if positions is None else RelativePoints(positions, state_dim=state_dim, alone=alone)
+    )
     seen_dim = point_dim + (0 if relative is None else relative.added)
     build = functools.partial(ENCODERS.build, **own, point_dim=seen_dim)
     cloud = build() if clouds == 1 else Apart(build, clouds)

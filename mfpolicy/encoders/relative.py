@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from mfpolicy.errors import ConfigError
+from mfpolicy.options import check_type
 
 Positions = tuple[tuple[int, int, int], ...]
 """Positions in the robot's state, each by the places of its x, y and z."""
@@ -27,14 +28,16 @@ class RelativePoints(nn.Module):
     A point (x, y, z) of a cloud and a hand at (a, b, c) in the same frame become (x, y, z, x − a,
     y − b, z − c), in the normaliser's units of the cloud: a maximum over the points can then find
     what is near the hand, and where an object is to be grasped does not depend on where it lies.
+    ``alone``, the displacement from the first position stands in place of (x, y, z).
 
     Args:
         positions: K triples, places of x, y, z in the state (S,), of positions in the frame and the
             unit of the cloud.
         state_dim: S.
+        alone: leave out where the points are in the world.
 
     Raises:
-        ConfigError: these are not K triples of places in the state.
+        ConfigError: these are not K triples of places in the state, or ``alone`` is not a flag.
 
     Example:
         >>> relative = RelativePoints([[0, 1, 2]], state_dim=4)
@@ -46,8 +49,12 @@ class RelativePoints(nn.Module):
     scale: torch.Tensor
     offset: torch.Tensor
 
-    def __init__(self, positions: Sequence[Sequence[int]], *, state_dim: int) -> None:
+    def __init__(
+        self, positions: Sequence[Sequence[int]], *, state_dim: int, alone: bool = False
+    ) -> None:
         super().__init__()
+        check_type("encoder.relative_alone", alone, bool)
+        self.alone = alone
         self.positions = checked_positions(positions, state_dim)
         self.register_buffer("place", torch.tensor(self.positions), persistent=False)
         shape = (len(self.positions), 3)
@@ -57,7 +64,7 @@ class RelativePoints(nn.Module):
     @property
     def added(self) -> int:
         """Values that a point has more."""
-        return 3 * len(self.positions)
+        return 3 * (len(self.positions) - self.alone)
 
     def fit(self, clouds: Affine, states: Affine) -> None:
         """Takes in how clouds and states are normalised, which differs from channel to channel."""
@@ -66,10 +73,11 @@ class RelativePoints(nn.Module):
         self.offset.copy_((own_offset - clouds.offset[:3]) * clouds.scale[:3])
 
     def forward(self, points: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        """(F, P, C) and (F, S), both normalised → (F, P, C + 3 K)."""
+        """(F, P, C) and (F, S), both normalised → (F, P, C + 3 K), alone 3 fewer."""
         hands = states[:, self.place] * self.scale + self.offset  # (F, K, 3)
-        seen = points[:, :, None, :3] - hands[:, None]  # (F, P, K, 3)
-        return torch.cat([points, seen.flatten(2)], dim=2)
+        seen = (points[:, :, None, :3] - hands[:, None]).flatten(2)  # (F, P, 3 K)
+        parts = [seen[..., :3], points[..., 3:], seen[..., 3:]] if self.alone else [points, seen]
+        return torch.cat(parts, dim=2)
 
 
 def checked_positions(positions: Sequence[Sequence[int]], state_dim: int) -> Positions:

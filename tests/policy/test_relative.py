@@ -35,11 +35,16 @@ def _normalizer(point_dim=3):
     )
 
 
-def _policy(encoder, *, positions=HAND, point_dim=3, points=8):
+def _policy(encoder, *, positions=HAND, alone=False, point_dim=3, points=8):
     network = PAIRS[encoder]
     spec = dataclasses.replace(
         small_policy().spec,
-        encoder={"name": encoder, **OPTIONS[encoder], "relative_to": positions},
+        encoder={
+            "name": encoder,
+            **OPTIONS[encoder],
+            "relative_to": positions,
+            "relative_alone": alone,
+        },
         network={"name": network, **NETWORKS[network]},
         point_dim=point_dim,
         points=points,
@@ -63,6 +68,22 @@ def test_what_is_added_is_the_way_from_the_hand_in_metres_of_the_cloud(positions
 
 
 @pytest.mark.parametrize("encoder", PAIRS)
+def test_seen_from_the_hand_alone_a_scene_may_lie_anywhere(encoder):
+    policy = _policy(encoder, alone=True, point_dim=6).double()
+    drawn = torch.Generator().manual_seed(4)
+    points, states = (torch.rand(size, generator=drawn).double() for size in ((4, 8, 6), (4, 5)))
+    step = torch.tensor([0.5, -0.25, 2.0, 0, 0, 0], dtype=torch.float64)
+    moved = states.index_add(1, torch.tensor(HAND[0]), step[:3].expand(4, 3))
+
+    def encoded(points, states):
+        seen = policy.normalizer.point_cloud(points), policy.normalizer.agent_pos(states)
+        return policy.encoder.cloud(policy.encoder.relative(*seen))
+
+    torch.testing.assert_close(encoded(points + step, moved), encoded(points, states))
+    assert not torch.allclose(encoded(points + step, states), encoded(points, states))
+
+
+@pytest.mark.parametrize("encoder", PAIRS)
 def test_every_parameter_is_trained_and_the_state_reaches_the_points(encoder):
     policy = _policy(encoder)
     loss, _ = policy.loss(_batch(policy), torch.Generator().manual_seed(2))
@@ -74,10 +95,12 @@ def test_every_parameter_is_trained_and_the_state_reaches_the_points(encoder):
     assert not torch.allclose(*seen)
 
 
-@pytest.mark.parametrize(("positions", "point_dim"), [(HAND, 3), (HANDS, 6)])
+@pytest.mark.parametrize(
+    ("positions", "alone", "point_dim"), [(HAND, False, 3), (HANDS, False, 6), (HANDS, True, 6)]
+)
 @pytest.mark.parametrize("encoder", PAIRS)
-def test_it_is_compiled_saved_and_read_back(encoder, positions, point_dim, tmp_path):
-    policy = _policy(encoder, positions=positions, point_dim=point_dim)
+def test_it_is_compiled_saved_and_read_back(encoder, positions, alone, point_dim, tmp_path):
+    policy = _policy(encoder, positions=positions, alone=alone, point_dim=point_dim)
     observation, noise = _given(rows=2)
     cloud = np.random.default_rng(5).random((2, 2, 8, point_dim))
     observation["point_cloud"] = cloud * [1, 1, 1, 255, 255, 255][:point_dim]

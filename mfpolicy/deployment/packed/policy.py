@@ -16,6 +16,7 @@ from mfpolicy.deployment.packed.cloud import BLOCK, pool_on_many, pool_on_one
 from mfpolicy.deployment.packed.networks import pack_network
 from mfpolicy.deployment.packed.threads import prefer_openmp
 from mfpolicy.encoders.pointnet import PointNet
+from mfpolicy.encoders.relative import RelativePoints
 from mfpolicy.objectives.base import Objective
 
 
@@ -39,11 +40,11 @@ class PackedPolicy:
         policy, spec = module.policy, module.spec
         self._network = pack_network(module, batch=batch, precision=precision, threads=self.threads)
         relative = policy.encoder.relative
-        self._positions = [] if relative is None else list(relative.positions)
+        self._relative = relative
         self._clouds = _packed_points(
-            policy.encoder.cloud,  # type: ignore[arg-type]
+            policy.encoder.cloud,
             policy.normalizer.point_cloud,
-            positions=len(self._positions),
+            relative,  # type: ignore[arg-type]
         )
         blocks = -(-(spec.points or 512) // BLOCK)
         frames = batch * spec.n_obs_steps
@@ -96,8 +97,8 @@ class PackedPolicy:
         blocks = -(-points.shape[1] // BLOCK)
         if blocks != self._partial.shape[1]:
             self._partial = np.empty((frames, blocks, self._partial.shape[2]), np.float32)
-        if self._positions:
-            points = _seen_from(points, agent_pos.reshape(frames, -1)[:, self._positions])
+        if self._relative is not None:
+            points = _seen_from(self._relative, points, agent_pos.reshape(frames, -1))
         pool = pool_on_one if self.threads == 1 else pool_on_many
         pool(points, packed.offset, packed.sizes, packed.values, self._partial)
         with torch.inference_mode():
@@ -126,18 +127,25 @@ class _PackedPoints:
     values: np.ndarray
 
 
-def _seen_from(points: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(F, P, C), (F, K, 3), metres → each point with its displacements, (F, P, C + 3 K)."""
-    seen = points[:, :, None, :3] - places[:, None]  # (F, P, K, 3)
-    return np.concatenate([points, seen.reshape(*points.shape[:2], -1)], axis=2)
+def _seen_from(relative: RelativePoints, points: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """(F, P, C), (F, S), not normalised → what ``relative`` makes of them, in metres."""
+    places = states[:, list(relative.positions)]  # (F, K, 3)
+    seen = (points[:, :, None, :3] - places[:, None]).reshape(*points.shape[:2], -1)
+    if relative.alone:
+        return np.concatenate([seen[..., :3], points[..., 3:], seen[..., 3:]], axis=2)
+    return np.concatenate([points, seen], axis=2)
 
 
 def _packed_points(
-    encoder: PointNet, normalizer: ChannelNormalizer, *, positions: int
+    encoder: PointNet, normalizer: ChannelNormalizer, relative: RelativePoints | None
 ) -> _PackedPoints:
-    # a displacement from one of the positions has the scale of the points, and no offset
-    scale = torch.cat([normalizer.scale, normalizer.scale[:3].repeat(positions)])
-    offset = torch.cat([normalizer.offset, torch.zeros(3 * positions)])
+    scale, offset = normalizer.scale, normalizer.offset
+    if relative is not None:
+        # a displacement from one of the positions has the scale of the points, and no offset
+        if relative.alone:
+            offset = torch.cat([torch.zeros(3), offset[3:]])
+        scale = torch.cat([scale, scale[:3].repeat(relative.added // 3)])
+        offset = torch.cat([offset, torch.zeros(relative.added)])
     layers: list[Any] = list(encoder.point_mlp)
     values: list[torch.Tensor] = []
     sizes = [layers[0].in_features]

@@ -50,6 +50,11 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "points_128": ("policy.points=128",),
     "points_512": ("policy.points=512",),
     "from_the_hand_alone": ("encoder.relative_alone=true",),
+    "from_the_hand_alone_shifted": (
+        "encoder.relative_alone=true",
+        *("augment.translation.enabled=true", "augment.translation.max_m=0.1"),
+    ),
+    "shifted": ("augment.translation.enabled=true", "augment.translation.max_m=0.1"),
     "in_the_world_alone": ("encoder.relative_to=null",),
     "in_the_world_alone_regression": ("encoder.relative_to=null", "objective=regression"),
     "colors": ("policy.color=true",),

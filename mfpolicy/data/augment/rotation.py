@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from mfpolicy.data.augment.base import AUGMENTATIONS, Augmentation, Scene
+from mfpolicy.data.augment.vectors import given_vectors, known_vectors
 from mfpolicy.errors import ConfigError
 from mfpolicy.options import check_range
-from mfpolicy.types import Batch, WorldVectors
-
-_PARTS = ("state_positions", "action_positions", "action_displacements")
+from mfpolicy.types import Batch
 
 
 @AUGMENTATIONS.register("rotation")
@@ -59,13 +57,13 @@ class Rotation(Augmentation):
         action_displacements: Sequence[Sequence[int]] | None = None,
     ) -> None:
         check_range("augment.rotation.max_deg", max_deg, 0, 180)
-        lists = dict(
-            zip(_PARTS, (state_positions, action_positions, action_displacements), strict=True)
-        )
+        lists = {
+            "state_positions": state_positions,
+            "action_positions": action_positions,
+            "action_displacements": action_displacements,
+        }
         self.max_deg, self.cloud_only = max_deg, cloud_only
-        self.given: WorldVectors | None = None
-        if any(value is not None for value in lists.values()):
-            self.given = WorldVectors(**{name: _triples(name, lists[name]) for name in lists})
+        self.given = given_vectors("rotation", lists)
         if cloud_only and self.given is not None:
             raise ConfigError(
                 "augment.rotation.cloud_only turns nothing of state and action",
@@ -81,25 +79,15 @@ class Rotation(Augmentation):
         """
         if self.cloud_only:
             return
-        vectors = self.given or scene.vectors
-        if vectors is None:
-            raise ConfigError(
-                "augment.rotation must know which of state and action are vectors in the world "
-                "frame, and the task's suite names none",
-                received=scene.task,
-                remedy="name them with augment.rotation.state_positions, action_positions and "
-                "action_displacements; where they are joint angles there are none, and "
-                "augment.rotation.cloud_only=true turns the clouds alone, as an error of the "
-                "camera's yaw",
-            )
-        sizes = (scene.state_dim, scene.action_dim, scene.action_dim)
-        for name, size in zip(_PARTS, sizes, strict=True):
-            beyond = [t for t in getattr(vectors, name) if max(t) >= size]
-            if beyond:
-                raise ConfigError(
-                    f"augment.rotation.{name} must name places from 0 to {size - 1}",
-                    received=beyond,
-                )
+        known_vectors(
+            "rotation",
+            self.given,
+            scene,
+            remedy="name them with augment.rotation.state_positions, action_positions and "
+            "action_displacements; where they are joint angles there are none, and "
+            "augment.rotation.cloud_only=true turns the clouds alone, as an error of the "
+            "camera's yaw",
+        )
 
     def __call__(self, batch: Batch, scene: Scene, generator: torch.Generator) -> Batch:
         """Returns the batch with turned clouds, states and actions."""
@@ -135,19 +123,3 @@ def _turned(
         turned[..., x] = cos * dx - sin * dy + centre[0]
         turned[..., y] = sin * dx + cos * dy + centre[1]
     return turned
-
-
-def _triples(name: str, value: Any) -> tuple[tuple[int, int, int], ...]:
-    """The places as tuples; refuses what are no triples of places, each named once."""
-    given: Any = [] if value is None else value
-    if not isinstance(given, Sequence) or not all(isinstance(one, Sequence) for one in given):
-        given = [()]
-    flat = [place for triple in given for place in triple]
-    whole = all(isinstance(p, int) and not isinstance(p, bool) and p >= 0 for p in flat)
-    if not whole or any(len(triple) != 3 for triple in given) or len(set(flat)) != len(flat):
-        raise ConfigError(
-            f"augment.rotation.{name} must be a list of [x, y, z], places that are named once",
-            received=value,
-            remedy=f"write augment.rotation.{name}=[[0,1,2]]",
-        )
-    return tuple((int(x), int(y), int(z)) for x, y, z in given)

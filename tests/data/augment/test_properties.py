@@ -6,7 +6,15 @@ import math
 import pytest
 import torch
 
-from mfpolicy.data.augment import ColorJitter, CropBox, Dropout, Jitter, Rotation
+from data.augment.conftest import HAND
+from mfpolicy.data.augment import (
+    ColorJitter,
+    CropBox,
+    Dropout,
+    Jitter,
+    Rotation,
+    Translation,
+)
 from mfpolicy.errors import ConfigError
 from mfpolicy.types import WorldVectors
 
@@ -152,6 +160,33 @@ def test_rotation_of_joint_angles_is_refused_with_both_remedies(scene):
         Rotation().check(joints)
     Rotation(cloud_only=True).check(joints)
     Rotation(state_positions=[[0, 1, 2]]).check(joints)
+
+
+def test_translation_shifts_all_that_has_a_place_by_one_step(batch, scene):
+    places = dataclasses.replace(HAND, action_positions=((0, 1, 3),))
+    where = dataclasses.replace(scene, vectors=places)
+    changed = Translation(max_m=0.3)(batch, where, drawn())
+    step = changed.agent_pos[:, 0, :2] - batch.agent_pos[:, 0, :2]  # (B, 2)
+    assert 0.25 < float(step.abs().amax()) <= 0.3
+    assert float(step.amin()) < -0.2
+    for x in (0, 3, 6):
+        shifted = batch.agent_pos[..., x : x + 2] + step[:, None]
+        torch.testing.assert_close(changed.agent_pos[..., x : x + 2], shifted)
+        assert torch.equal(changed.agent_pos[..., x + 2], batch.agent_pos[..., x + 2])
+    cloud = batch.point_cloud[..., :2] + step[:, None, None]
+    torch.testing.assert_close(changed.point_cloud[..., :2], cloud)
+    assert torch.equal(changed.point_cloud[..., 2:], batch.point_cloud[..., 2:])
+    torch.testing.assert_close(changed.action[..., :2], batch.action[..., :2] + step[:, None])
+    assert torch.equal(changed.action[..., 2:], batch.action[..., 2:])
+    displaced = Translation(max_m=0.3)(batch, scene, drawn())
+    assert torch.equal(displaced.action, batch.action), "a displacement is the same anywhere"
+
+
+def test_translation_of_joint_angles_is_refused(scene):
+    joints = dataclasses.replace(scene, vectors=None, task="adroit/door")
+    with pytest.raises(ConfigError, match=r"'adroit/door'.*translation.state_positions"):
+        Translation().check(joints)
+    Translation(state_positions=[[0, 1, 2]]).check(joints)
 
 
 def test_color_jitter_is_one_light_for_a_window(batch, scene):

@@ -3,7 +3,7 @@
 Needs the environments of scripts/ros_environments.sh and runs of this package:
 
     python -m benchmarks.ros.closed_loop --runs runs/drawer-open runs/button-press \
-        --out benchmarks/results/2026-11-27-ros-closed-loop
+        --out benchmarks/results/2026-11-28-ros-closed-loop
 
 Runs take turns in which distribution the controller has and which the robot; the first of them is
 timed by the computer's clock, at the niceness that this is run at. What is in the JSON file already

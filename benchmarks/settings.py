@@ -55,6 +55,10 @@ CHANGES: dict[str, tuple[str, ...]] = {
         *("augment.translation.enabled=true", "augment.translation.max_m=0.1"),
     ),
     "shifted": ("augment.translation.enabled=true", "augment.translation.max_m=0.1"),
+    "camera_uncertain_2cm": (
+        *("augment.translation.enabled=true", "augment.translation.max_m=0.02"),
+        "augment.translation.cloud_only=true",
+    ),
     "in_the_world_alone": ("encoder.relative_to=null",),
     "in_the_world_alone_regression": ("encoder.relative_to=null", "objective=regression"),
     "colors": ("policy.color=true",),

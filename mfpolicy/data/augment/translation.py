@@ -9,6 +9,7 @@ import torch
 
 from mfpolicy.data.augment.base import AUGMENTATIONS, Augmentation, Scene
 from mfpolicy.data.augment.vectors import given_vectors, known_vectors
+from mfpolicy.errors import ConfigError
 from mfpolicy.options import check_range
 from mfpolicy.types import Batch
 
@@ -26,8 +27,12 @@ class Translation(Augmentation):
     It is exact as far as the robot works alike in every place: what does not shift in truth is its
     reach, and whatever of the scene stands fixed.
 
+    With ``cloud_only`` the clouds alone are shifted, along z as well, as by a camera whose place is
+    known badly; keep the step to what that may be.
+
     Args:
         max_m: largest step along each axis, metres, from 0 to 10.
+        cloud_only: shift the clouds and nothing else.
         state_positions: places of x, y, z in the state, for each position in it.
         action_positions: the same in an action, for positions to be at.
 
@@ -43,13 +48,20 @@ class Translation(Augmentation):
         self,
         *,
         max_m: float = 0.1,
+        cloud_only: bool = False,
         state_positions: Sequence[Sequence[int]] | None = None,
         action_positions: Sequence[Sequence[int]] | None = None,
     ) -> None:
         check_range("augment.translation.max_m", max_m, 0, 10)
-        self.max_m = max_m
+        self.max_m, self.cloud_only = max_m, cloud_only
         lists = {"state_positions": state_positions, "action_positions": action_positions}
         self.given = given_vectors("translation", lists)
+        if cloud_only and self.given is not None:
+            raise ConfigError(
+                "augment.translation.cloud_only shifts nothing of state and action",
+                received={name: value for name, value in lists.items() if value is not None},
+                remedy="leave out one of both",
+            )
 
     def check(self, scene: Scene) -> None:
         """Refuses data of which it is not known what to shift.
@@ -57,26 +69,32 @@ class Translation(Augmentation):
         Raises:
             ConfigError: no vectors are known, or a place is beyond state or action.
         """
+        if self.cloud_only:
+            return
         known_vectors(
             "translation",
             self.given,
             scene,
             remedy="name them with augment.translation.state_positions and action_positions; where "
-            "they are joint angles, a scene cannot be shifted",
+            "they are joint angles, a scene cannot be shifted, and "
+            "augment.translation.cloud_only=true shifts the clouds alone, as an error of the "
+            "camera's place",
         )
 
     def __call__(self, batch: Batch, scene: Scene, generator: torch.Generator) -> Batch:
         """Returns the batch with shifted clouds, states and actions."""
         cloud = batch.point_cloud
-        drawn = torch.rand(len(cloud), 2, generator=generator, device=cloud.device)
-        step = (2 * drawn - 1) * self.max_m  # (B, 2)
-        vectors = self.given or scene.vectors
-        assert vectors is not None  # as checked
+        axes = 3 if self.cloud_only else 2
+        drawn = torch.rand(len(cloud), axes, generator=generator, device=cloud.device)
+        step = (2 * drawn - 1) * self.max_m  # (B, 2) or (B, 3)
         shifted = cloud.clone()
-        shifted[..., :2] += step[:, None, None]
+        shifted[..., :axes] += step[:, None, None]
+        changed = dataclasses.replace(batch, point_cloud=shifted)
+        vectors = self.given or scene.vectors
+        if self.cloud_only or vectors is None:
+            return changed
         return dataclasses.replace(
-            batch,
-            point_cloud=shifted,
+            changed,
             agent_pos=_shifted(batch.agent_pos, step, vectors.state_positions),
             action=_shifted(batch.action, step, vectors.action_positions),
         )

@@ -182,10 +182,21 @@ def test_translation_shifts_all_that_has_a_place_by_one_step(batch, scene):
     assert torch.equal(displaced.action, batch.action), "a displacement is the same anywhere"
 
 
-def test_translation_of_joint_angles_is_refused(scene):
+def test_translation_of_clouds_alone_is_one_step_in_space(batch, scene):
     joints = dataclasses.replace(scene, vectors=None, task="adroit/door")
-    with pytest.raises(ConfigError, match=r"'adroit/door'.*translation.state_positions"):
+    changed = Translation(max_m=0.02, cloud_only=True)(batch, joints, drawn())
+    step = changed.point_cloud[:, :1, :1, :3] - batch.point_cloud[:, :1, :1, :3]
+    torch.testing.assert_close(changed.point_cloud[..., :3], batch.point_cloud[..., :3] + step)
+    assert float(step.abs().amin(0).max()) < 0.01 < float(step.abs().amax(0).min()) <= 0.0201
+    assert torch.equal(changed.agent_pos, batch.agent_pos)
+    assert torch.equal(changed.action, batch.action)
+
+
+def test_translation_of_joint_angles_is_refused_with_both_remedies(scene):
+    joints = dataclasses.replace(scene, vectors=None, task="adroit/door")
+    with pytest.raises(ConfigError, match=r"translation.state_positions.*cloud_only=true"):
         Translation().check(joints)
+    Translation(cloud_only=True).check(joints)
     Translation(state_positions=[[0, 1, 2]]).check(joints)
 
 

@@ -137,6 +137,7 @@ def test_none_is_built_where_none_is_enabled(scene):
         ("translation", {"max_m": -0.1}, r"augment.translation.max_m must be in \[0, 10\]"),
         ("translation", {"state_positions": [[0, 1]]}, r"must be a list of \[x, y, z\]"),
         ("translation", {"state_positions": [[7, 8, 9]]}, "must name places from 0 to 8"),
+        ("translation", {"cloud_only": True, "state_positions": [[0, 1, 2]]}, "leave out one of"),
         ("rotation", {"cloud_only": True, "state_positions": [[0, 1, 2]]}, "leave out one of"),
     ],
 )

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 
 import torch
 
-from mfpolicy.data.augment.base import AUGMENTATIONS, Augmentation, Scene
-from mfpolicy.data.augment.vectors import given_vectors, known_vectors
-from mfpolicy.errors import ConfigError
+from mfpolicy.data.augment.base import AUGMENTATIONS, Scene
+from mfpolicy.data.augment.vectors import MovedScene
 from mfpolicy.options import check_range
 from mfpolicy.types import Batch
 
 
 @AUGMENTATIONS.register("rotation")
-class Rotation(Augmentation):
+class Rotation(MovedScene):
     """Turns clouds, and what of state and action are vectors in the world frame, about gravity.
 
     One angle a window, uniform in ±``max_deg``, about the vertical axis through the middle of the
@@ -47,6 +46,9 @@ class Rotation(Augmentation):
         ((0, 1, 2),)
     """
 
+    name = "rotation"
+    error = "the camera's yaw"
+
     def __init__(
         self,
         *,
@@ -57,37 +59,15 @@ class Rotation(Augmentation):
         action_displacements: Sequence[Sequence[int]] | None = None,
     ) -> None:
         check_range("augment.rotation.max_deg", max_deg, 0, 180)
-        lists = {
-            "state_positions": state_positions,
-            "action_positions": action_positions,
-            "action_displacements": action_displacements,
-        }
-        self.max_deg, self.cloud_only = max_deg, cloud_only
-        self.given = given_vectors("rotation", lists)
-        if cloud_only and self.given is not None:
-            raise ConfigError(
-                "augment.rotation.cloud_only turns nothing of state and action",
-                received={name: value for name, value in lists.items() if value is not None},
-                remedy="leave out one of both",
-            )
-
-    def check(self, scene: Scene) -> None:
-        """Refuses data of which it is not known what to turn.
-
-        Raises:
-            ConfigError: no vectors are known, or a place is beyond state or action.
-        """
-        if self.cloud_only:
-            return
-        known_vectors(
-            "rotation",
-            self.given,
-            scene,
-            remedy="name them with augment.rotation.state_positions, action_positions and "
-            "action_displacements; where they are joint angles there are none, and "
-            "augment.rotation.cloud_only=true turns the clouds alone, as an error of the "
-            "camera's yaw",
+        super().__init__(
+            cloud_only=cloud_only,
+            lists={
+                "state_positions": state_positions,
+                "action_positions": action_positions,
+                "action_displacements": action_displacements,
+            },
         )
+        self.max_deg = max_deg
 
     def __call__(self, batch: Batch, scene: Scene, generator: torch.Generator) -> Batch:
         """Returns the batch with turned clouds, states and actions."""
@@ -97,13 +77,11 @@ class Rotation(Augmentation):
         centre = ((scene.low + scene.high) / 2).unbind()
         flat = cloud.flatten(1, 2)  # (B, To * P, C)
         turned = _turned(flat, angle, ((0, 1, 2),), centre).view_as(cloud)
-        changed = dataclasses.replace(batch, point_cloud=turned)
-        vectors = self.given or scene.vectors
-        if self.cloud_only or vectors is None:
-            return changed
+        vectors = self.moving(scene)
         action = _turned(batch.action, angle, vectors.action_positions, centre)
         return dataclasses.replace(
-            changed,
+            batch,
+            point_cloud=turned,
             agent_pos=_turned(batch.agent_pos, angle, vectors.state_positions, centre),
             action=_turned(action, angle, vectors.action_displacements),
         )

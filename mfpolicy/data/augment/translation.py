@@ -7,15 +7,14 @@ from collections.abc import Sequence
 
 import torch
 
-from mfpolicy.data.augment.base import AUGMENTATIONS, Augmentation, Scene
-from mfpolicy.data.augment.vectors import given_vectors, known_vectors
-from mfpolicy.errors import ConfigError
+from mfpolicy.data.augment.base import AUGMENTATIONS, Scene
+from mfpolicy.data.augment.vectors import MovedScene
 from mfpolicy.options import check_range
 from mfpolicy.types import Batch
 
 
 @AUGMENTATIONS.register("translation")
-class Translation(Augmentation):
+class Translation(MovedScene):
     """Shifts clouds, and the positions in state and action, by one horizontal step a window.
 
     The step is uniform in ±``max_m`` along x and along y; heights stay, since a table does.
@@ -44,6 +43,9 @@ class Translation(Augmentation):
         ((0, 1, 2),)
     """
 
+    name = "translation"
+    error = "the camera's place"
+
     def __init__(
         self,
         *,
@@ -53,33 +55,11 @@ class Translation(Augmentation):
         action_positions: Sequence[Sequence[int]] | None = None,
     ) -> None:
         check_range("augment.translation.max_m", max_m, 0, 10)
-        self.max_m, self.cloud_only = max_m, cloud_only
-        lists = {"state_positions": state_positions, "action_positions": action_positions}
-        self.given = given_vectors("translation", lists)
-        if cloud_only and self.given is not None:
-            raise ConfigError(
-                "augment.translation.cloud_only shifts nothing of state and action",
-                received={name: value for name, value in lists.items() if value is not None},
-                remedy="leave out one of both",
-            )
-
-    def check(self, scene: Scene) -> None:
-        """Refuses data of which it is not known what to shift.
-
-        Raises:
-            ConfigError: no vectors are known, or a place is beyond state or action.
-        """
-        if self.cloud_only:
-            return
-        known_vectors(
-            "translation",
-            self.given,
-            scene,
-            remedy="name them with augment.translation.state_positions and action_positions; where "
-            "they are joint angles, a scene cannot be shifted, and "
-            "augment.translation.cloud_only=true shifts the clouds alone, as an error of the "
-            "camera's place",
+        super().__init__(
+            cloud_only=cloud_only,
+            lists={"state_positions": state_positions, "action_positions": action_positions},
         )
+        self.max_m = max_m
 
     def __call__(self, batch: Batch, scene: Scene, generator: torch.Generator) -> Batch:
         """Returns the batch with shifted clouds, states and actions."""
@@ -89,12 +69,10 @@ class Translation(Augmentation):
         step = (2 * drawn - 1) * self.max_m  # (B, 2) or (B, 3)
         shifted = cloud.clone()
         shifted[..., :axes] += step[:, None, None]
-        changed = dataclasses.replace(batch, point_cloud=shifted)
-        vectors = self.given or scene.vectors
-        if self.cloud_only or vectors is None:
-            return changed
+        vectors = self.moving(scene)
         return dataclasses.replace(
-            changed,
+            batch,
+            point_cloud=shifted,
             agent_pos=_shifted(batch.agent_pos, step, vectors.state_positions),
             action=_shifted(batch.action, step, vectors.action_positions),
         )
@@ -103,9 +81,9 @@ class Translation(Augmentation):
 def _shifted(
     values: torch.Tensor, step: torch.Tensor, triples: Sequence[tuple[int, int, int]]
 ) -> torch.Tensor:
-    """Returns (B, L, D) with x and y of each triple of its last axis shifted by (B, 2)."""
+    """Returns (B, L, D) with x and y of each triple of its last axis shifted by (B, 2 or 3)."""
     shifted = values.clone()
     for x, y, _ in triples:
         shifted[..., x] += step[:, :1]
-        shifted[..., y] += step[:, 1:]
+        shifted[..., y] += step[:, 1:2]
     return shifted

@@ -14,7 +14,7 @@ from mfpolicy.encoders.apart import Apart
 from mfpolicy.encoders.base import ENCODERS, CloudEncoder
 from mfpolicy.encoders.fusion import FUSIONS
 from mfpolicy.encoders.history import HISTORIES
-from mfpolicy.encoders.relative import RelativePoints
+from mfpolicy.encoders.relative import RelativePoints, build_relative_points
 from mfpolicy.encoders.state import StateEncoder, StateOptions
 from mfpolicy.encoders.task import TASK_CONDITIONS, TaskCondition
 from mfpolicy.errors import ConfigError
@@ -195,9 +195,8 @@ def build_observation_encoder(
             received=f"{point_dim} values per point",
             remedy="add policy.color=true, or use encoder=pointnet",
         )
-    positions, alone = own.pop("relative_to", None), own.pop("relative_alone", False)
-    relative = (
-        None if positions is None else RelativePoints(positions, state_dim=state_dim, alone=alone)
+    relative = build_relative_points(
+        own.pop("relative_to", None), state_dim=state_dim, alone=own.pop("relative_alone", False)
     )
     seen_dim = point_dim + (0 if relative is None else relative.added)
     build = functools.partial(ENCODERS.build, **own, point_dim=seen_dim)

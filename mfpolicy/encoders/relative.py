@@ -80,6 +80,25 @@ class RelativePoints(nn.Module):
         return torch.cat(parts, dim=2)
 
 
+def build_relative_points(
+    positions: Sequence[Sequence[int]] | None, *, state_dim: int, alone: bool
+) -> RelativePoints | None:
+    """Builds it from the encoder's ``relative_to`` and ``relative_alone``; None for null.
+
+    Raises:
+        ConfigError: a value is of another kind, or points are to be seen alone from nowhere.
+    """
+    if positions is not None:
+        return RelativePoints(positions, state_dim=state_dim, alone=alone)
+    if alone:
+        raise ConfigError(
+            "encoder.relative_alone needs a position that points are seen from",
+            received=f"{alone}, encoder.relative_to is null, or auto and no suite says the hand's",
+            remedy="name it with encoder.relative_to=[[0,1,2]], or leave out relative_alone",
+        )
+    return None
+
+
 def checked_positions(positions: Sequence[Sequence[int]], state_dim: int) -> Positions:
     """Returns ``positions`` if they are triples of different places in a state of S values.
 

@@ -167,3 +167,10 @@ def test_colors_are_asked_for_also_where_points_have_six_values_from_the_hand():
     encoder = {"name": "pointnet", "needs_color": True, "relative_to": HAND}
     with pytest.raises(ConfigError, match="policy.color=true"):
         Policy(dataclasses.replace(small_policy().spec, encoder=encoder))
+
+
+def test_alone_from_nowhere_is_refused():
+    with pytest.raises(ConfigError, match="relative_alone needs a position"):
+        _policy("pointnet", positions=None, alone=True)
+    with pytest.raises(ConfigError, match="relative_alone must be true or false"):
+        _policy("pointnet", alone="yes")

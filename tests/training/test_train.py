@@ -52,6 +52,19 @@ def test_a_run_folder_is_whole_and_loads(configure):
     assert kept == ["step-00000010.safetensors", "step-00000012.safetensors"]
 
 
+@pytest.mark.parametrize(
+    ("words", "positions"), [("auto", [[0, 1, 2]]), ("[[0,1,2],[3,4,5]]", [[0, 1, 2], [3, 4, 5]])]
+)
+def test_points_are_seen_from_where_the_configuration_says(configure, words, positions):
+    run = train(configure(f"encoder.relative_to={words}", "training.steps=1")).run
+    policy = load_policy(run)
+    relative, normalizer = policy.encoder.relative, policy.normalizer
+    assert [list(places) for places in relative.positions] == positions
+    scale = normalizer.point_cloud.scale / normalizer.agent_pos.scale[relative.place]
+    torch.testing.assert_close(relative.scale, scale)
+    assert not torch.allclose(relative.scale, torch.ones(3)), "as the data are normalised"
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     configure, finished, tmp_path
 ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -39,13 +39,9 @@ class PackedPolicy:
         self.threads = min(threads, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         policy, spec = module.policy, module.spec
         self._network = pack_network(module, batch=batch, precision=precision, threads=self.threads)
-        relative = policy.encoder.relative
-        self._relative = relative
-        self._clouds = _packed_points(
-            policy.encoder.cloud,
-            policy.normalizer.point_cloud,
-            relative,  # type: ignore[arg-type]
-        )
+        self._relative = policy.encoder.relative
+        cloud = cast(PointNet, policy.encoder.cloud)  # as can_pack says
+        self._clouds = _packed_points(cloud, policy.normalizer.point_cloud, self._relative)
         blocks = -(-(spec.points or 512) // BLOCK)
         frames = batch * spec.n_obs_steps
         self._partial = np.empty((frames, blocks, self._clouds.sizes[-1]), np.float32)

@@ -83,12 +83,12 @@ from mfpolicy.training import train
 
 number, step, plain, calls = int(sys.argv[1]), int(sys.argv[2]), Policy.loss, 0
 
-def stopped(self, batch, generator=None):
+def stopped(self, batch, generator=None, **words):
     global calls
     calls += 1
     if calls == step:
         os.kill(os.getpid(), number)
-    return plain(self, batch, generator)
+    return plain(self, batch, generator, **words)
 
 Policy.loss = stopped
 print(train(compose("train", sys.argv[3:])).interrupted)
@@ -208,8 +208,8 @@ def poison_gradient(monkeypatch, *, at_step: int) -> None:
     plain = Policy.loss
     calls = itertools.count(1)
 
-    def poisoned(self, batch, generator=None):
-        loss, diagnostics = plain(self, batch, generator)
+    def poisoned(self, batch, generator=None, **words):
+        loss, diagnostics = plain(self, batch, generator, **words)
         return loss * (float("nan") if next(calls) >= at_step else 1.0), diagnostics
 
     monkeypatch.setattr(Policy, "loss", poisoned)

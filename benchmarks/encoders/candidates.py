@@ -44,4 +44,4 @@ def build(name: str) -> Policy:
         4
     """
     config = compose_preset(PRESET, CANDIDATES[name])
-    return Policy(policy_spec(config, **SIZES, tasks=["metaworld/reach"])).eval()
+    return Policy(policy_spec(config, **SIZES)).eval()

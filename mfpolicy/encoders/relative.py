@@ -27,7 +27,7 @@ class RelativePoints(nn.Module):
 
     A point (x, y, z) of a cloud and a hand at (a, b, c) in the same frame become (x, y, z, x − a,
     y − b, z − c), in the normaliser's units of the cloud: a maximum over the points can then find
-    what is near the hand, and where an object is to be grasped does not depend on where it lies.
+    what is near the hand, wherever that is.
     ``alone``, the displacement from the first position stands in place of (x, y, z).
 
     Args:

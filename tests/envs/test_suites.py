@@ -45,12 +45,14 @@ def test_the_yaml_is_where_the_defaults_come_from() -> None:
     values = yaml.safe_load((config_dir() / "suite/metaworld.yaml").read_text("utf-8"))
     suite = suites.load_suite("metaworld")
     for task in suite.tasks.values():
+        name = task.name.removeprefix("metaworld/")
+        told = {**values, **values["of_task"].get(name, {})}
         assert suite.recipes[task.name].to_dict() == {
-            **{name: values[name] for name in suites.CLOUD_OPTIONS if values[name]},
+            **{option: told[option] for option in suites.CLOUD_OPTIONS if told[option]},
             "sampling": "fps",
             "frame": "world",
         }
-        own = values["horizon_of"].get(task.name.removeprefix("metaworld/"))
+        own = values["horizon_of"].get(name)
         assert task.horizon == (own or values["horizon"])
         assert task.demonstration == DemonstrationRule(10, goal_steps=1, success_at_end=False)
 

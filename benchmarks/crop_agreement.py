@@ -188,8 +188,8 @@ def _line(name: str, row: dict[str, Any], keys: tuple[str, ...]) -> str:
 
 def main() -> None:
     """Compares every task and writes a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", nargs="+", default=load_suite("metaworld").tasks)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tasks", nargs="+", default=list(load_suite("metaworld").tasks))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--every", type=int, default=20)

@@ -1,7 +1,7 @@
 """Points that are seen from the hand too, beside the same policy that sees them in the world alone.
 
-Trains nothing: it compares the committed records of the suite ``quick_8`` (method ``mp1_plus``,
-training seed 0: ``mfpolicy benchmark run suite=quick_8 methods=mp1_plus``) with the committed
+Trains nothing: it compares committed records of the suite ``quick_8`` (method ``mp1_plus``,
+training seed 0, made while Meta-World had DP3's crop box) with the committed
 cells of ``benchmarks.encoders.success``, which were trained before ``encoder.relative_to`` existed,
 on the same ten demonstrations for as many steps, and were evaluated on the same episodes:
 
@@ -20,7 +20,7 @@ from benchmarks.encoders.success import TASKS
 from mfpolicy.evaluation.statistics import compare_paired
 
 HERE = Path(__file__).parent
-RECORDS = HERE / "records" / "quick_8" / "metaworld"
+RECORDS = HERE / "records" / "dp3_box" / "metaworld"
 BEFORE = HERE / "results" / "2026-11-27-encoders-success.json"
 Outcomes = Mapping[int, bool]
 

@@ -31,6 +31,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "p_end_0": ("objective.time.p_end=0.0",),
     "p_end_0.3": ("objective.time.p_end=0.3",),
     "p_end_0.6": ("objective.time.p_end=0.6",),
+    "p_end_0.8_equal_0.25": ("objective.time.p_end=0.8", "objective.time.p_equal=0.25"),
     "power_0": ("objective.weighting.power=0.0",),
     "power_1": ("objective.weighting.power=1.0",),
     # dispersive loss
@@ -40,7 +41,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     },
     # what chunks are made from
     "bounded_1": ("objective.noise.kind=bounded",),
-    "bounded_0.5": ("objective.noise.kind=bounded", "objective.noise.bound=0.5"),
+    "bounded_2": ("objective.noise.kind=bounded", "objective.noise.bound=2.0"),
     # the chunk, and what is observed
     "horizon_8_executed_6": ("policy.horizon=8", "policy.n_action_steps=6"),
     "horizon_16_executed_8": ("policy.horizon=16", "policy.n_action_steps=8"),
@@ -70,7 +71,7 @@ STUDY = Variants(
     name="settings",
     what="setting",
     preset=PRESET,
-    tasks=("peg-insert-side", "push"),
+    tasks=("peg-insert-side", "shelf-place"),
     steps=1000,
     overrides={AS_IT_IS: (), **CHANGES},
     baseline=lambda variant: AS_IT_IS,

@@ -5,6 +5,7 @@ it; import it below. It sees each array block by block, in the order of the step
 """
 
 from mfpolicy.data.checking import (
+    background,
     channels,
     clouds,
     duplicates,
@@ -30,6 +31,7 @@ __all__ = [
     "Code",
     "Finding",
     "RepairReport",
+    "background",
     "channels",
     "check_dataset",
     "clouds",

@@ -217,7 +217,8 @@ def test_quantiles_of_what_passes_by_are_close():
 
 def test_every_family_registers_itself():
     assert CHECKS.names() == [
-        "channels", "clouds", "duplicates", "frame", "images", "motion", "numbers", "timing",
+        "background", "channels", "clouds", "duplicates", "frame", "images", "motion", "numbers",
+        "timing",
     ]  # fmt: skip
 
 

@@ -1,0 +1,90 @@
+"""The suite's crop box of Meta-World beside DP3's: the same method, demonstrations and seeds.
+
+Trains nothing: it pairs the committed records of the suite ``quick_8`` (``mfpolicy benchmark run
+suite=quick_8 methods=mp1_plus,regression``) with those of ``records/dp3_box``, which the same
+command made while the suite had DP3's box; nothing else of their configurations differs:
+
+    python -m benchmarks.crop_box --out benchmarks/results/2026-11-28-crop-box.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.cells import rate
+from mfpolicy.benchmark import CellRecord, read_records
+from mfpolicy.evaluation.statistics import compare_paired
+
+RECORDS = Path(__file__).parent / "records"
+Outcomes = Mapping[int, bool]
+Key = tuple[str, str, int]
+
+
+def by_cell(suite: str) -> dict[Key, CellRecord]:
+    """Records of Meta-World by task, method and training seed."""
+    found = read_records(RECORDS / suite)
+    return {
+        (record.task, record.method, record.seed): record
+        for record in found
+        if record.task.startswith("metaworld/") and record.demonstrations == 10
+    }
+
+
+def outcomes(record: CellRecord) -> Outcomes:
+    """Success at any step by evaluation seed."""
+    return {each.seed: each.success_any for each in record.evaluations["last"].episodes}
+
+
+def ended(record: CellRecord) -> int:
+    """Episodes that succeed at the end."""
+    return sum(each.success_end for each in record.evaluations["last"].episodes)
+
+
+def difference(ours: Outcomes, other: Outcomes) -> str:
+    """The difference in points with its interval, and McNemar's exact p."""
+    pair = compare_paired(ours, other)
+    low, high = (100 * bound for bound in pair.interval)
+    return f"{100 * pair.difference:+.1f} [{low:+.0f}, {high:+.0f}], p {pair.p_value:.2g}"
+
+
+def table() -> str:
+    """The result as Markdown."""
+    inside, dp3 = by_cell("quick_8"), by_cell("dp3_box")
+    lines = [
+        "`mp1_mixer`'s encoder, network and training (1000 steps of 64, ten demonstrations), the "
+        "same 100 episodes, the last weights. Success at any step with Wilson's 95 % interval, at "
+        "the end in brackets; the paired difference with Newcombe's interval.",
+        "",
+        "| task | method | training seed | the suite's box | DP3's box | difference, % |",
+        "|---|---|---|---|---|---|",
+    ]
+    pooled: tuple[dict[int, bool], dict[int, bool]] = ({}, {})
+    for place, key in enumerate(sorted(inside.keys() & dp3.keys(), key=lambda k: (k[1], k))):
+        task, method, seed = key
+        ours, theirs = outcomes(inside[key]), outcomes(dp3[key])
+        shown = [
+            f"{rate(list(each.values()))} ({ended(record)})"
+            for each, record in ((ours, inside[key]), (theirs, dp3[key]))
+        ]
+        lines.append(
+            f"| {task.removeprefix('metaworld/')} | {method} | {seed} | {shown[0]} | {shown[1]} "
+            f"| {difference(ours, theirs)} |"
+        )
+        for pool, own in zip(pooled, (ours, theirs), strict=True):
+            pool.update({10**6 * place + episode: up for episode, up in own.items()})
+    all_of = [rate(list(pool.values())) for pool in pooled]
+    lines.append(f"| all pairs | | | {all_of[0]} | {all_of[1]} | {difference(*pooled)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Writes the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.parse_args().out.write_text(table())
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import provenance
-from mfpolicy.evaluation.statistics import wilson_interval
+from mfpolicy.evaluation.statistics import compare_paired, wilson_interval
 
 FIRST_SEED = 10_000
 
@@ -128,6 +128,13 @@ def rate(flags: list[bool]) -> str:
     return (
         f"{sum(flags)}/{len(flags)} = {100 * sum(flags) / len(flags):.1f} % [{low:.0f}, {high:.0f}]"
     )
+
+
+def paired(ours: Mapping[int, bool], other: Mapping[int, bool]) -> str:
+    """The paired difference in points with Newcombe's 95 % interval, and McNemar's exact p."""
+    pair = compare_paired(ours, other)
+    low, high = (100 * bound for bound in pair.interval)
+    return f"{100 * pair.difference:+.1f} [{low:+.0f}, {high:+.0f}], p {pair.p_value:.2g}"
 
 
 def success(cells: Sequence[Cell]) -> str:

@@ -13,9 +13,8 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.cells import rate
+from benchmarks.cells import paired, rate
 from mfpolicy.benchmark import CellRecord, read_records
-from mfpolicy.evaluation.statistics import compare_paired
 
 RECORDS = Path(__file__).parent / "records"
 Outcomes = Mapping[int, bool]
@@ -42,13 +41,6 @@ def ended(record: CellRecord) -> int:
     return sum(each.success_end for each in record.evaluations["last"].episodes)
 
 
-def difference(ours: Outcomes, other: Outcomes) -> str:
-    """The difference in points with its interval, and McNemar's exact p."""
-    pair = compare_paired(ours, other)
-    low, high = (100 * bound for bound in pair.interval)
-    return f"{100 * pair.difference:+.1f} [{low:+.0f}, {high:+.0f}], p {pair.p_value:.2g}"
-
-
 def table() -> str:
     """The result as Markdown."""
     inside, dp3 = by_cell("quick_8"), by_cell("dp3_box")
@@ -70,12 +62,12 @@ def table() -> str:
         ]
         lines.append(
             f"| {task.removeprefix('metaworld/')} | {method} | {seed} | {shown[0]} | {shown[1]} "
-            f"| {difference(ours, theirs)} |"
+            f"| {paired(ours, theirs)} |"
         )
         for pool, own in zip(pooled, (ours, theirs), strict=True):
             pool.update({10**6 * place + episode: up for episode, up in own.items()})
     all_of = [rate(list(pool.values())) for pool in pooled]
-    lines.append(f"| all pairs | | | {all_of[0]} | {all_of[1]} | {difference(*pooled)} |")
+    lines.append(f"| all pairs | | | {all_of[0]} | {all_of[1]} | {paired(*pooled)} |")
     return "\n".join(lines) + "\n"
 
 

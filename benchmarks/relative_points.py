@@ -15,9 +15,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.cells import FIRST_SEED, rate
+from benchmarks.cells import FIRST_SEED, paired, rate
 from benchmarks.encoders.success import TASKS
-from mfpolicy.evaluation.statistics import compare_paired
 
 HERE = Path(__file__).parent
 RECORDS = HERE / "records" / "dp3_box" / "metaworld"
@@ -42,13 +41,6 @@ def in_the_world(task: str, network: str, flag: str) -> Outcomes:
     return {FIRST_SEED + place: up for place, up in enumerate(cell[flag])}
 
 
-def compared(ours: Outcomes, other: Outcomes) -> str:
-    """The difference in points with its interval, and McNemar's exact p."""
-    pair = compare_paired(ours, other)
-    low, high = (100 * bound for bound in pair.interval)
-    return f"{100 * pair.difference:+.1f} [{low:+.0f}, {high:+.0f}], p {pair.p_value:.2g}"
-
-
 def table() -> str:
     """The result as Markdown."""
     lines = [
@@ -69,11 +61,11 @@ def table() -> str:
         shown = [f"{rate(list(a.values()))} ({sum(b.values())})" for a, b in (
             (hand, end), (mixer, mixer_end), (unet, unet_end)
         )]  # fmt: skip
-        lines.append(f"| {task} | {shown[0]} | {shown[1]} | {compared(hand, mixer)} | {shown[2]} |")
+        lines.append(f"| {task} | {shown[0]} | {shown[1]} | {paired(hand, mixer)} | {shown[2]} |")
         for pool, own in zip(pooled, (hand, mixer, unet), strict=True):
             pool.update({10**6 * place + seed: up for seed, up in own.items()})
     hand, mixer, unet = (rate(list(pool.values())) for pool in pooled)
-    difference = compared(pooled[0], pooled[1])
+    difference = paired(pooled[0], pooled[1])
     lines.append(f"| all pairs | {hand} | {mixer} | {difference} | {unet} |")
     return "\n".join(lines) + "\n"
 

@@ -101,7 +101,7 @@ def test_the_crop_box_keeps_the_objects_and_leaves_the_walls(task: str) -> None:
     assert row["lost"] == 0
     assert row["table"] < 0.15
     assert row["extra"] < (0.3 if task == "stick-pull" else 0.05)
-    low = 0.5 if task == "hand-insert" else 0.94  # into its table; drawer-open is cut at the back
+    low = 0.5 if task == "hand-insert" else 0.85  # into its table; drawer-open is cut at the back
     assert row["kept"] > low
     (_, robot, objects), (walls_of_dp3, _, objects_of_dp3) = row["own"], row["dp3"]
     assert robot + objects == crop_agreement.POINTS

@@ -152,7 +152,8 @@ def test_rays_differ_from_opengl_at_edges_only(rendered, task: str) -> None:
 @pytest.mark.parametrize("task", scenes())
 def test_clouds_of_rays_are_those_of_opengl(rendered, task: str) -> None:
     drawn, cast = rendered(OPENGL[0], task), rendered("raycast", task)
-    spacing = KDTree(drawn["cloud"]).query(drawn["cloud"], k=2)[0][:, 1].mean()
+    points = np.unique(drawn["cloud"], axis=0)  # hand-insert's box holds fewer than a cloud has
+    spacing = KDTree(points).query(points, k=2)[0][:, 1].mean()
     assert chamfer_m(drawn["cloud"], cast["cloud"]) < spacing
     assert cast["color"].shape == drawn["color"].shape
     assert len(np.unique(cast["color"], axis=0)) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -157,6 +158,13 @@ def write_study(
     content = {**about, "steps": steps, "cells": [asdict(cell) for cell in cells]}
     out.with_suffix(".json").write_text(json.dumps(content) + "\n")
     out.with_suffix(".md").write_text(table(cells, steps, about))
+
+
+def write_table(description: str, table: Callable[[], str]) -> None:
+    """The command of a study that trains nothing: writes ``table()`` to the path of ``--out``."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.parse_args().out.write_text(table())
 
 
 def machine() -> str:

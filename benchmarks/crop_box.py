@@ -9,11 +9,10 @@ command made while the suite had DP3's box; nothing else of their configurations
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.cells import paired, rate
+from benchmarks.cells import paired, rate, write_table
 from mfpolicy.benchmark import CellRecord, read_records
 
 RECORDS = Path(__file__).parent / "records"
@@ -71,12 +70,5 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Writes the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.parse_args().out.write_text(table())
-
-
 if __name__ == "__main__":
-    main()
+    write_table(__doc__ or "", table)

@@ -10,12 +10,11 @@ on the same ten demonstrations for as many steps, and were evaluated on the same
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.cells import FIRST_SEED, paired, rate
+from benchmarks.cells import FIRST_SEED, paired, rate, write_table
 from benchmarks.encoders.success import TASKS
 
 HERE = Path(__file__).parent
@@ -70,12 +69,5 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Writes the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.parse_args().out.write_text(table())
-
-
 if __name__ == "__main__":
-    main()
+    write_table(__doc__ or "", table)

@@ -42,13 +42,11 @@ class Background(Check):
 
     def look(self, block: Block) -> None:
         """Looks at a block."""
-        for place in range(len(block.values)):
-            xyz = block.values[place, :, :3].astype(np.float64)  # (P, 3)
-            if block.row + place in self._rows and np.isfinite(xyz).all():
-                bounded = np.abs(xyz).max(initial=0.0) <= self.limits.max_magnitude
-                if bounded:
-                    self._cells.append(np.floor(xyz / _CELL_M).astype(np.int64))
-                    self._episodes.add(block.episode)
+        for row in self._rows.intersection(range(block.row, block.row + len(block.values))):
+            xyz = block.values[row - block.row, :, :3].astype(np.float64)  # (P, 3)
+            if (np.abs(xyz) <= self.limits.max_magnitude).all():  # not finite is told elsewhere
+                self._cells.append(np.floor(xyz / _CELL_M).astype(np.int64))
+                self._episodes.add(block.episode)
 
     def finish_array(self, array: str) -> None:
         """Judges all clouds together; one episode cannot say what never moves."""

@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, required=True, help="the benchmark's out=")
     parser.add_argument("--records", type=Path, required=True)
     parser.add_argument("--method", default="mp1_plus")
+    parser.add_argument("--tasks", nargs="+", help="as metaworld/push; else all that have records")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="training seeds")
     parser.add_argument("--execute", nargs="+", type=int, default=[1])
     parser.add_argument("--workers", type=int, default=2, help="cells at a time")
@@ -106,6 +107,7 @@ def main() -> None:
         (record.task, record.seed): record
         for record in read_records(given.records)
         if record.method == given.method and record.seed in given.seeds
+        if given.tasks is None or record.task in given.tasks
     }
     jobs = [(record, execute) for execute in given.execute for record in records.values()]
     finished: list[Again] = []

@@ -56,6 +56,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         *("augment.translation.enabled=true", "augment.translation.max_m=0.02"),
         "augment.translation.cloud_only=true",
     ),
+    "not_magnified": ("encoder.relative_near_m=null",),
+    **{f"near_{m}": (f"encoder.relative_near_m=[{m}]",) for m in ("0.03", "0.1", "0.3")},
     "in_the_world_alone": ("encoder.relative_to=null",),
     "colors": ("policy.color=true",),
     # training

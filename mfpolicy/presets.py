@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mfpolicy.config import PresetConfig, compose_preset
 from mfpolicy.config.suites import common_vectors
@@ -49,10 +50,6 @@ def policy_spec(
         tasks: that it will be trained for, as far as they are known; what their suite says of the
             state settles what the configuration leaves to it.
     """
-    encoder = dict(config.encoder)
-    if encoder.get("relative_to") == "auto":
-        vectors = common_vectors(tasks)
-        encoder["relative_to"] = vectors.state_positions[:1] or None if vectors else None
     return PolicySpec(
         preset=config.policy.name,
         point_dim=point_dim,
@@ -62,7 +59,26 @@ def policy_spec(
         horizon=config.policy.horizon,
         n_action_steps=config.policy.n_action_steps,
         points=config.policy.points,
-        encoder=encoder,
+        encoder=settled_encoder(config.encoder, tasks),
         network=config.network,
         objective=config.objective,
     )
+
+
+def settled_encoder(options: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, Any]:
+    """Returns an encoder's options with what the tasks' suite says of the state.
+
+    ``relative_to`` at ``auto`` becomes the hand's position, or None where there is none; widths of
+    what is seen from nowhere are left out.
+
+    Example:
+        >>> settled_encoder({"relative_to": "auto"}, ["metaworld/push"])
+        {'relative_to': ((0, 1, 2),)}
+    """
+    encoder = dict(options)
+    if encoder.get("relative_to") == "auto":
+        vectors = common_vectors(tasks)
+        encoder["relative_to"] = vectors.state_positions[:1] or None if vectors else None
+    if encoder.get("relative_to") is None and "relative_near_m" in encoder:
+        encoder["relative_near_m"] = None
+    return encoder

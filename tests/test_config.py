@@ -99,7 +99,7 @@ def test_every_component_file_names_options_that_exist(kind, name):
     known = REGISTRIES[kind].options(values.pop("name"))
     if kind == "encoder":
         parse_options(StateOptions, values.pop("state", None))
-        beside = ("fusion", "history", "clouds", "relative_to")
+        beside = ("fusion", "history", "clouds", "relative_to", "relative_near_m")
         assert {values.pop(key) for key in beside} == {None}
         assert values.pop("relative_alone") is False
         values.pop("needs_color", None)

@@ -171,7 +171,8 @@ def build_observation_encoder(
         options: registered name under ``name`` and the options of the cloud's encoder; beside them
             ``state``, the options of the state's, the names of ``fusion`` and ``history``,
             ``relative_to``, positions in the state that points are seen from too, or with
-            ``relative_alone`` only, and ``needs_color``, which refuses points without colors.
+            ``relative_alone`` only, ``relative_near_m``, widths that this is magnified within, and
+            ``needs_color``, which refuses points without colors.
         point_dim: values per point.
         state_dim: S.
         n_obs_steps: To.
@@ -196,7 +197,10 @@ def build_observation_encoder(
             remedy="add policy.color=true, or use encoder=pointnet",
         )
     relative = build_relative_points(
-        own.pop("relative_to", None), state_dim=state_dim, alone=own.pop("relative_alone", False)
+        own.pop("relative_to", None),
+        state_dim=state_dim,
+        alone=own.pop("relative_alone", False),
+        near_m=own.pop("relative_near_m", None),
     )
     seen_dim = point_dim + (0 if relative is None else relative.added)
     build = functools.partial(ENCODERS.build, **own, point_dim=seen_dim)

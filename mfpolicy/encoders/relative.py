@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -30,14 +31,20 @@ class RelativePoints(nn.Module):
     what is near the hand, wherever that is.
     ``alone``, the displacement from the first position stands in place of (x, y, z).
 
+    The normaliser's unit is the size of the scene, in which the millimetres that a grasp depends on
+    are some hundredths. For each of W widths in ``near_m`` every displacement d follows once more
+    as tanh(d / width), d in metres: magnified near the hand, and ±1 beyond.
+
     Args:
         positions: K triples, places of x, y, z in the state (S,), of positions in the frame and the
             unit of the cloud.
         state_dim: S.
         alone: leave out where the points are in the world.
+        near_m: widths within which displacements are magnified too, metres.
 
     Raises:
-        ConfigError: these are not K triples of places in the state, or ``alone`` is not a flag.
+        ConfigError: these are not K triples of places in the state, ``alone`` is not a flag, or
+            ``near_m`` is not a list of widths.
 
     Example:
         >>> relative = RelativePoints([[0, 1, 2]], state_dim=4)
@@ -48,22 +55,36 @@ class RelativePoints(nn.Module):
     place: torch.Tensor
     scale: torch.Tensor
     offset: torch.Tensor
+    unit_per_m: torch.Tensor
 
     def __init__(
-        self, positions: Sequence[Sequence[int]], *, state_dim: int, alone: bool = False
+        self,
+        positions: Sequence[Sequence[int]],
+        *,
+        state_dim: int,
+        alone: bool = False,
+        near_m: Sequence[float] = (),
     ) -> None:
         super().__init__()
         check_type("encoder.relative_alone", alone, bool)
         self.alone = alone
+        self.near_m = _checked_widths(near_m)
         self.positions = checked_positions(positions, state_dim)
         self.register_buffer("place", torch.tensor(self.positions), persistent=False)
         shape = (len(self.positions), 3)
         self.register_buffer("scale", torch.ones(shape))
         self.register_buffer("offset", torch.zeros(shape))
+        if self.near_m:
+            self.register_buffer("unit_per_m", torch.ones(3))
 
     @property
     def added(self) -> int:
         """Values that a point has more."""
+        return self.displaced + 3 * len(self.positions) * len(self.near_m)
+
+    @property
+    def displaced(self) -> int:
+        """Of these, displacements in the cloud's unit; magnified ones stand behind them."""
         return 3 * (len(self.positions) - self.alone)
 
     def fit(self, clouds: Affine, states: Affine) -> None:
@@ -71,25 +92,37 @@ class RelativePoints(nn.Module):
         own_scale, own_offset = states.scale[self.place], states.offset[self.place]  # (K, 3)
         self.scale.copy_(clouds.scale[:3] / own_scale)
         self.offset.copy_((own_offset - clouds.offset[:3]) * clouds.scale[:3])
+        if self.near_m:
+            self.unit_per_m.copy_(clouds.scale[:3])
 
     def forward(self, points: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        """(F, P, C) and (F, S), both normalised → (F, P, C + 3 K), alone 3 fewer."""
+        """(F, P, C) and (F, S), both normalised → (F, P, C + 3 K + 3 K W), alone 3 fewer."""
         hands = states[:, self.place] * self.scale + self.offset  # (F, K, 3)
-        seen = (points[:, :, None, :3] - hands[:, None]).flatten(2)  # (F, P, 3 K)
+        away = points[:, :, None, :3] - hands[:, None]  # (F, P, K, 3)
+        seen = away.flatten(2)
         parts = [seen[..., :3], points[..., 3:], seen[..., 3:]] if self.alone else [points, seen]
+        parts += [(away / (self.unit_per_m * width)).tanh().flatten(2) for width in self.near_m]
         return torch.cat(parts, dim=2)
 
 
 def build_relative_points(
-    positions: Sequence[Sequence[int]] | None, *, state_dim: int, alone: bool
+    positions: Sequence[Sequence[int]] | None,
+    *,
+    state_dim: int,
+    alone: bool,
+    near_m: Sequence[float] | None,
 ) -> RelativePoints | None:
-    """Builds it from the encoder's ``relative_to`` and ``relative_alone``; None for null.
+    """Builds it from the encoder's ``relative_to``, ``_alone`` and ``_near_m``; None for null.
+
+    Widths say how displacements are seen; where a task has none, they say nothing.
 
     Raises:
         ConfigError: a value is of another kind, or points are to be seen alone from nowhere.
     """
     if positions is not None:
-        return RelativePoints(positions, state_dim=state_dim, alone=alone)
+        widths = () if near_m is None else near_m
+        return RelativePoints(positions, state_dim=state_dim, alone=alone, near_m=widths)
+    _checked_widths(near_m or ())
     if alone:
         raise ConfigError(
             "encoder.relative_alone needs a position that points are seen from",
@@ -114,6 +147,23 @@ def checked_positions(positions: Sequence[Sequence[int]], state_dim: int) -> Pos
             remedy="write encoder.relative_to=[[0,1,2]] for a state that begins with a position",
         )
     return tuple((x, y, z) for x, y, z in positions)
+
+
+def _checked_widths(near_m: Sequence[float]) -> tuple[float, ...]:
+    listed = isinstance(near_m, Sequence) and not isinstance(near_m, str)
+    if not listed or not all(_is_width(width) for width in near_m):
+        raise ConfigError(
+            "encoder.relative_near_m must be null or a list of widths in metres, each above 0",
+            received=near_m,
+            remedy="write encoder.relative_near_m=[0.1]",
+        )
+    return tuple(float(width) for width in near_m)
+
+
+def _is_width(width: object) -> bool:
+    if not isinstance(width, int | float) or isinstance(width, bool):
+        return False
+    return math.isfinite(width) and width > 0
 
 
 def _is_position(places: object, state_dim: int) -> bool:

@@ -19,7 +19,7 @@ from mfpolicy.data.joint import Windows
 from mfpolicy.policy import Policy
 from mfpolicy.policy.files import check_device
 from mfpolicy.policy.policy import DRAWING_WEIGHTS
-from mfpolicy.presets import policy_spec
+from mfpolicy.presets import policy_spec, settled_encoder
 from mfpolicy.training.distributed import (
     World,
     device_of,
@@ -120,14 +120,19 @@ def settled(config: TrainConfig, world: World) -> TrainConfig:
     """Returns the configuration as a run keeps it.
 
     The number of processes decides the pieces of a batch; augmentations and auxiliary losses that
-    are off are left out, and what is of several tasks where there is one.
+    are off are left out, what is of several tasks where there is one, and how far is magnified
+    where the tasks' suite says of no position.
     """
-    options = config.training
+    options, encoder = config.training, dict(config.encoder)
+    if "relative_near_m" in encoder:
+        own = settled_encoder(encoder, config.tasks)
+        encoder["relative_near_m"] = own["relative_near_m"]
     pieces = micro_batches_of(
         world, batch_size=options.batch_size, micro_batches=options.micro_batches
     )
     return dataclasses.replace(
         config,
+        encoder=encoder,
         training=dataclasses.replace(options, micro_batches=pieces),
         augment={name: own for name, own in config.augment.items() if own["enabled"]},
         auxiliary={name: own for name, own in config.auxiliary.items() if own["enabled"]},

@@ -35,7 +35,7 @@ def _normalizer(point_dim=3):
     )
 
 
-def _policy(encoder, *, positions=HAND, alone=False, point_dim=3, points=8):
+def _policy(encoder, *, positions=HAND, alone=False, near_m=None, point_dim=3, points=8):
     network = PAIRS[encoder]
     spec = dataclasses.replace(
         small_policy().spec,
@@ -44,6 +44,7 @@ def _policy(encoder, *, positions=HAND, alone=False, point_dim=3, points=8):
             **OPTIONS[encoder],
             "relative_to": positions,
             "relative_alone": alone,
+            "relative_near_m": near_m,
         },
         network={"name": network, **NETWORKS[network]},
         point_dim=point_dim,
@@ -67,6 +68,19 @@ def test_what_is_added_is_the_way_from_the_hand_in_metres_of_the_cloud(positions
         torch.testing.assert_close(metres, points - states[:, None, places])
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_near_the_hand_the_way_is_magnified_and_ends_at_one_beyond(alone):
+    normalizer, near_m = _normalizer(), [0.01, 0.1]
+    relative = RelativePoints(HANDS, state_dim=5, alone=alone, near_m=near_m)
+    relative.fit(normalizer.point_cloud, normalizer.agent_pos)
+    points, states = torch.rand(6, 8, 3), torch.rand(6, 5)
+    seen = relative(normalizer.point_cloud(points), normalizer.agent_pos(states))
+    away = (points[:, :, None] - states[:, None, HANDS]).flatten(2)  # (F, P, 6), metres
+    assert relative.added == seen.shape[-1] - 3
+    for magnified, width in zip(seen[..., -12:].split(6, dim=2), near_m, strict=True):
+        torch.testing.assert_close(magnified, torch.tanh(away / width), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("encoder", PAIRS)
 def test_seen_from_the_hand_alone_a_scene_may_lie_anywhere(encoder):
     policy = _policy(encoder, alone=True, point_dim=6).double()
@@ -85,7 +99,7 @@ def test_seen_from_the_hand_alone_a_scene_may_lie_anywhere(encoder):
 
 @pytest.mark.parametrize("encoder", PAIRS)
 def test_every_parameter_is_trained_and_the_state_reaches_the_points(encoder):
-    policy = _policy(encoder)
+    policy = _policy(encoder, near_m=[0.1])
     loss, _ = policy.loss(_batch(policy), torch.Generator().manual_seed(2))
     loss.backward()
     assert [n for n, p in policy.named_parameters() if p.grad is None or not p.grad.any()] == []
@@ -96,11 +110,13 @@ def test_every_parameter_is_trained_and_the_state_reaches_the_points(encoder):
 
 
 @pytest.mark.parametrize(
-    ("positions", "alone", "point_dim"), [(HAND, False, 3), (HANDS, False, 6), (HANDS, True, 6)]
+    ("positions", "alone", "near_m", "point_dim"),
+    [(HAND, False, [0.3], 3), (HANDS, False, None, 6), (HANDS, True, [0.1, 1], 6)],
 )
 @pytest.mark.parametrize("encoder", PAIRS)
-def test_it_is_compiled_saved_and_read_back(encoder, positions, alone, point_dim, tmp_path):
-    policy = _policy(encoder, positions=positions, alone=alone, point_dim=point_dim)
+def test_it_is_compiled_saved_and_read_back(encoder, positions, alone, near_m, point_dim, tmp_path):
+    given = {"positions": positions, "alone": alone, "near_m": near_m, "point_dim": point_dim}
+    policy = _policy(encoder, **given)
     observation, noise = _given(rows=2)
     cloud = np.random.default_rng(5).random((2, 2, 8, point_dim))
     observation["point_cloud"] = cloud * [1, 1, 1, 255, 255, 255][:point_dim]
@@ -115,7 +131,7 @@ def test_it_is_compiled_saved_and_read_back(encoder, positions, alone, point_dim
 
 @pytest.mark.parametrize("encoder", PAIRS)
 def test_a_traced_graph_takes_any_number_of_points(encoder):
-    policy = _policy(encoder, points=None)
+    policy = _policy(encoder, points=None, near_m=[0.1])
     graph = trace(ActionModule(policy)).module()
     observation, noise = _given(rows=3)
     for points in (8, 300):
@@ -174,3 +190,14 @@ def test_alone_from_nowhere_is_refused():
         _policy("pointnet", positions=None, alone=True)
     with pytest.raises(ConfigError, match="relative_alone must be true or false"):
         _policy("pointnet", alone="yes")
+
+
+@pytest.mark.parametrize("near_m", [0.1, "0.1", [0], [-0.1], ["0.1"], [True], [float("nan")]])
+@pytest.mark.parametrize("positions", [HAND, None])
+def test_what_are_no_widths_is_refused(near_m, positions):
+    with pytest.raises(ConfigError, match=r"relative_near_m must be null or a list of widths"):
+        _policy("pointnet", positions=positions, near_m=near_m)
+
+
+def test_widths_say_nothing_of_a_task_without_positions():
+    assert _policy("pointnet", positions=None, near_m=[0.1]).encoder.relative is None

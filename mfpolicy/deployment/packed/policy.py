@@ -127,9 +127,9 @@ def _seen_from(relative: RelativePoints, points: np.ndarray, states: np.ndarray)
     """(F, P, C), (F, S), not normalised → what ``relative`` makes of them, in metres."""
     places = states[:, list(relative.positions)]  # (F, K, 3)
     seen = (points[:, :, None, :3] - places[:, None]).reshape(*points.shape[:2], -1)
-    if relative.alone:
-        return np.concatenate([seen[..., :3], points[..., 3:], seen[..., 3:]], axis=2)
-    return np.concatenate([points, seen], axis=2)
+    parts = [seen[..., :3], points[..., 3:], seen[..., 3:]] if relative.alone else [points, seen]
+    parts += [np.tanh(seen / np.float32(width)) for width in relative.near_m]
+    return np.concatenate(parts, axis=2)
 
 
 def _packed_points(
@@ -140,7 +140,8 @@ def _packed_points(
         # a displacement from one of the positions has the scale of the points, and no offset
         if relative.alone:
             offset = torch.cat([torch.zeros(3), offset[3:]])
-        scale = torch.cat([scale, scale[:3].repeat(relative.added // 3)])
+        magnified = torch.ones(relative.added - relative.displaced)
+        scale = torch.cat([scale, scale[:3].repeat(relative.displaced // 3), magnified])
         offset = torch.cat([offset, torch.zeros(relative.added)])
     layers: list[Any] = list(encoder.point_mlp)
     values: list[torch.Tensor] = []

@@ -58,6 +58,16 @@ def test_a_key_that_a_record_lacks_counts_where_it_is_on(asked, key, told):
     assert differences(_record(asked, config=config), asked, episodes=3) == told
 
 
+def test_what_means_nothing_to_a_task_is_not_in_its_record(tmp_path):
+    widths = [
+        recorded_config(cell.config)["encoder.relative_near_m"]
+        for cell in small_grid.small(
+            tmp_path, "suite=quick_8", "tasks=metaworld/push,adroit/pen"
+        ).cells
+    ]
+    assert widths == [[0.03, 0.1, 0.3], None], "Adroit's state holds no position"
+
+
 def test_other_demonstrations_are_a_difference_where_they_are_there(asked):
     record = _record(asked, collected=Collected(2, 10, 2, None, (0, 1), digest="of others"))
     assert differences(record, asked, episodes=3) == []

@@ -149,7 +149,10 @@ def test_auto_is_the_hand_where_all_tasks_say_where_it_is():
     assert config.encoder["relative_to"] == "auto"
 
     def settled(*tasks):
-        return policy_spec(config, **SIZES, tasks=tasks).encoder["relative_to"]
+        encoder = policy_spec(config, **SIZES, tasks=tasks).encoder
+        widths = config.encoder["relative_near_m"]
+        assert encoder["relative_near_m"] == (widths if encoder["relative_to"] else None)
+        return encoder["relative_to"]
 
     assert settled("metaworld/push") == world_vectors("metaworld/push").state_positions[:1]
     assert settled("metaworld/push", "metaworld/reach") == ((0, 1, 2),)

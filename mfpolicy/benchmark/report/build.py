@@ -69,12 +69,16 @@ def _reading(analysis: Analysis) -> Section:
     seeds = sorted({record.seed for record in results.records})
     episodes = sum(rate.n for rate in analysis.deciding().values())
     about = (
-        f"{len(results.methods)} methods on {len(results.tasks)} tasks, {len(results.records)} "
-        f"cells of {results.demonstrations} demonstrations, training seeds "
+        f"{_counted(len(results.methods), 'method')} on {_counted(len(results.tasks), 'task')}, "
+        f"{_counted(len(results.records), 'cell')} of {results.demonstrations} demonstrations, training seeds "
         f"{', '.join(map(str, seeds))}, {episodes} episodes. The last checkpoint counts, never "
         "the best. Intervals are of 95 %."
     )
     return Section("Honest reading", (about,), points=(*analysis.reading, *analysis.remarks))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _success(analysis: Analysis) -> Section:

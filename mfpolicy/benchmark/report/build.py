@@ -70,9 +70,9 @@ def _reading(analysis: Analysis) -> Section:
     episodes = sum(rate.n for rate in analysis.deciding().values())
     about = (
         f"{_counted(len(results.methods), 'method')} on {_counted(len(results.tasks), 'task')}, "
-        f"{_counted(len(results.records), 'cell')} of {results.demonstrations} demonstrations, training seeds "
-        f"{', '.join(map(str, seeds))}, {episodes} episodes. The last checkpoint counts, never "
-        "the best. Intervals are of 95 %."
+        f"{_counted(len(results.records), 'cell')} of {results.demonstrations} demonstrations, "
+        f"training seeds {', '.join(map(str, seeds))}, {episodes} episodes. The last checkpoint "
+        "counts, never the best. Intervals are of 95 %."
     )
     return Section("Honest reading", (about,), points=(*analysis.reading, *analysis.remarks))
 

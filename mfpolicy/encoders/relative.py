@@ -119,10 +119,9 @@ def build_relative_points(
     Raises:
         ConfigError: a value is of another kind, or points are to be seen alone from nowhere.
     """
+    widths = _checked_widths(() if near_m is None else near_m)
     if positions is not None:
-        widths = () if near_m is None else near_m
         return RelativePoints(positions, state_dim=state_dim, alone=alone, near_m=widths)
-    _checked_widths(near_m or ())
     if alone:
         raise ConfigError(
             "encoder.relative_alone needs a position that points are seen from",

@@ -195,7 +195,7 @@ def test_alone_from_nowhere_is_refused():
         _policy("pointnet", alone="yes")
 
 
-@pytest.mark.parametrize("near_m", [0.1, "0.1", [0], [-0.1], ["0.1"], [True], [float("nan")]])
+@pytest.mark.parametrize("near_m", [0, 0.1, "0.1", [0], [-0.1], ["0.1"], [True], [float("nan")]])
 @pytest.mark.parametrize("positions", [HAND, None])
 def test_what_are_no_widths_is_refused(near_m, positions):
     with pytest.raises(ConfigError, match=r"relative_near_m must be null or a list of widths"):

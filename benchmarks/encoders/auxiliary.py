@@ -3,7 +3,9 @@
 Same data, seeds and number of steps; each loss at its default weight. It goes on where it stopped,
 and writes the result after every cell:
 
-    python -m benchmarks.encoders.auxiliary --out benchmarks/results/2026-11-27-auxiliary
+    python -m benchmarks.encoders.auxiliary --out benchmarks/results/2026-11-28-auxiliary
+
+The tasks are those of six on which the preset has most to gain.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ STUDY = Variants(
     name="auxiliary",
     what="auxiliary loss",
     preset="mp1_mixer",
-    tasks=("lever-pull",),
-    steps=500,
+    tasks=("peg-insert-side", "shelf-place"),
+    steps=1000,
     overrides={
         NONE: (),
         **{name: (f"auxiliary.{name}.enabled=true",) for name in auxiliary.names()},

@@ -5,7 +5,7 @@ its exported graph, in short turns one after another, so that a change of the ma
 all:
 
     python -m benchmarks.encoders.latency --onnx \\
-        --out benchmarks/results/2026-11-27-encoders-latency
+        --out benchmarks/results/2026-11-28-encoders-latency
 
 Besides the time on the clock, from host observation to host actions, it reports the processor time
 of a decision, which other processes change little, and that of a training step.
@@ -146,7 +146,7 @@ def table(rows: list[Measured], about: Mapping[str, Any]) -> str:
     first = next((r for r in rows if r.candidate == BASELINE), rows[0])
     words = ", ".join(f"{key} {value}" for key, value in about["machine"].items())
     lines = [
-        "`mp1_small` with other encoders and networks, untrained, batch 1, one thread, host "
+        "`mp1_mixer` with other encoders and networks, untrained, batch 1, one thread, host "
         f"observation in to host actions out, {rows[0].wall_ms['n']:.0f} decisions of each in "
         "turns of 20. `packed` and `eager` are what `policy.compile()` chose; `onnx` is ONNX "
         "Runtime. Processor time (CPU) is of the deciding thread, and of a training step of 64 "

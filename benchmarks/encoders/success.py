@@ -1,11 +1,13 @@
-"""Success of every pair of encoder and network on six Meta-World tasks, against its latency.
+"""Success of pairs of encoder and network on six Meta-World tasks, and against their latency.
 
-Same ten demonstrations, objective (MeanFlow), number of steps and evaluation seeds for all. It goes
-on where it stopped, and writes the result after every cell; cells are taken task by task, so that
-an unfinished study still compares all of its candidates on the tasks that it has:
+Every cell is one of `mfpolicy benchmark run`: the same ten demonstrations, objective, steps and
+evaluation seeds for all, and a record of each in ``benchmarks/records/encoders``, of the default
+pair in ``benchmarks/records/quick_8``. A cell with a record is finished; without ``--candidates``
+it only tells what the records say:
 
-    python -m benchmarks.encoders.success --out benchmarks/results/2026-11-27-encoders-success \\
-        --latency benchmarks/results/2026-11-27-encoders-latency.json
+    python -m benchmarks.encoders.success --candidates pyramid+mlp_mixer --seeds 0 1 \\
+        --out benchmarks/results/2026-11-28-encoders-success \\
+        --latency benchmarks/results/2026-11-28-encoders-latency.json
 
 The tasks were chosen before any was run, one or two of each difficulty and every one with an expert
 that succeeds in at least 85 % of episodes: drawer-open and lever-pull (easy), peg-insert-side
@@ -22,72 +24,145 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import FIRST_SEED, Cell, Study, success, write_study
+from benchmarks.cells import mfpolicy, rate
 from benchmarks.encoders.candidates import BASELINE, CANDIDATES, PRESET
-from mfpolicy.evaluation.statistics import wilson_interval
+from mfpolicy.benchmark import CellRecord, read_records
+from mfpolicy.evaluation.aggregates import Cell, mean_difference, mean_rate
 
 TASKS = ("drawer-open", "lever-pull", "peg-insert-side", "assembly", "push", "shelf-place")
-STEPS = 1000
+RECORDS = Path(__file__).parents[1] / "records"
+METHOD = "mp1_plus"
+Outcomes = Mapping[str, Cell]
 
 
-def table(cells: Sequence[Cell], steps: int, about: Mapping[str, Any]) -> str:
-    """The result as Markdown."""
-    tasks = [task for task in TASKS if any(cell.task == task for cell in cells)]
-    words = ", ".join(f"{key} {value}" for key, value in about["machine"].items())
-    rows = [
-        f"`{PRESET}` ({steps} steps of 64) with other encoders and networks, on ten demonstrations "
-        f"(seeds from 0), training seeds {sorted({cell.seed for cell in cells})}; evaluation seeds "
-        f"from {FIRST_SEED}, the last weights. Success at any step, Wilson 95 % intervals, at the "
-        "end in brackets. Training times are of a machine that did other work meanwhile. "
-        f"{words}, commit {about['commit']}.",
-        "",
-        "| encoder+network | " + " | ".join(tasks) + " | training, s |",
-        "|---|" + "---|" * (len(tasks) + 1),
+def folder(name: str) -> Path:
+    """Of a candidate's records."""
+    return RECORDS / "quick_8" if name == BASELINE else RECORDS / "encoders" / name
+
+
+def run(name: str, work: Path, tasks: Sequence[str], seeds: Sequence[int], workers: int) -> None:
+    """Trains and evaluates what has no record yet, two cells at a time."""
+    mfpolicy(
+        *("benchmark", "run", "suite=quick_8", f"methods={METHOD}", f"out={work / name}"),
+        f"tasks=[{','.join(f'metaworld/{task}' for task in tasks)}]",
+        f"seed={','.join(map(str, seeds))}",
+        f"data={work}/data/{{suite}}/{{task}}-d{{demonstrations}}.zarr",
+        *(f"records={folder(name)}", "threads=1", *CANDIDATES[name]),
+        *("launcher=joblib", f"launcher.n_jobs={workers}"),
+    )
+
+
+def records(name: str) -> list[CellRecord]:
+    """The candidate's, of these tasks and ten demonstrations."""
+    return [
+        each
+        for each in (read_records(folder(name)) if folder(name).is_dir() else [])
+        if each.task.removeprefix("metaworld/") in TASKS
+        and (each.method, each.demonstrations) == (METHOD, 10)
     ]
-    for name in dict.fromkeys(cell.method for cell in cells):
-        shown = [success([c for c in cells if (c.method, c.task) == (name, t)]) for t in tasks]
-        spent = [cell.train_seconds for cell in cells if cell.method == name]
-        rows.append(f"| {name} | " + " | ".join(shown) + f" | {sum(spent) / len(spent):.0f} |")
-    return "\n".join(rows) + "\n"
 
 
-def pareto(cells: Sequence[Cell], latency: Mapping[str, Any], out: Path) -> None:
-    """Draws mean success over the tasks that all candidates have against the time of a decision.
+def outcomes(found: Sequence[CellRecord]) -> dict[str, dict[int, dict[int, bool]]]:
+    """Task → training seed → evaluation seed → success at any step."""
+    result: dict[str, dict[int, dict[int, bool]]] = {}
+    for each in found:
+        episodes = each.evaluations["last"].episodes
+        own = {episode.seed: episode.success_any for episode in episodes}
+        result.setdefault(each.task.removeprefix("metaworld/"), {})[each.seed] = own
+    return result
+
+
+def table(found: Mapping[str, Sequence[CellRecord]]) -> str:
+    """The result as Markdown."""
+    told = {name: outcomes(own) for name, own in found.items()}
+    steps = sorted({each.training.steps for own in found.values() for each in own})
+    lines = [
+        f"`{PRESET}` ({', '.join(map(str, steps))} steps of 64) with other encoders and networks, "
+        "the same ten demonstrations and evaluation seeds 10000 to 10099, the last weights. "
+        "Success at any step with Wilson's 95 % interval; seconds of a training of 1000 steps on one core, "
+        "of two that were both in use.",
+        "",
+        "| encoder+network | training seeds | " + " | ".join(TASKS) + " | training, s |",
+        "|---|---|" + "---|" * (len(TASKS) + 1),
+    ]
+    for name, tasks in told.items():
+        seeds = sorted({seed for cell in tasks.values() for seed in cell})
+        shown = [_success(tasks[task]) if task in tasks else "" for task in TASKS]
+        spent = sorted(each.training.seconds for each in found[name])[len(found[name]) // 2]
+        lines.append(f"| {name} | {_numbers(seeds)} | {' | '.join(shown)} | {spent:.0f} |")
+    return "\n".join([*lines, "", *_beside(told)]) + "\n"
+
+
+def _beside(told: Mapping[str, Outcomes]) -> list[str]:
+    """Every candidate beside the default pair, over the tasks and seeds that both have."""
+    lines = [
+        f"Over the tasks and training seeds that it shares with `{BASELINE}`, every task alike; "
+        "intervals know of shared seeds (mfpolicy.evaluation.aggregates), McNemar's exact p:",
+        "",
+        f"| encoder+network | tasks | training seeds | mean, % | `{BASELINE}` there, % "
+        "| difference, points | p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, tasks in told.items():
+        own, first = shared(tasks, told[BASELINE])
+        if name == BASELINE or not own:
+            continue
+        pair = mean_difference(own, first)
+        means = [f"{100 * mean_rate(each).rate:.1f}" for each in (own, first)]
+        low, high = (100 * bound for bound in pair.interval)
+        lines.append(
+            f"| {name} | {pair.tasks} | {pair.training_seeds} | {means[0]} | {means[1]} "
+            f"| {100 * pair.difference:+.1f} [{low:+.1f}, {high:+.1f}] | {pair.p_value:.2g} |"
+        )
+    return lines
+
+
+def shared(a: Outcomes, b: Outcomes) -> tuple[dict[str, Cell], dict[str, Cell]]:
+    """Both, of the tasks and training seeds that both have."""
+    both = {task: a[task].keys() & b[task].keys() for task in a.keys() & b.keys()}
+    return (
+        {task: {seed: a[task][seed] for seed in seeds} for task, seeds in both.items() if seeds},
+        {task: {seed: b[task][seed] for seed in seeds} for task, seeds in both.items() if seeds},
+    )
+
+
+def _success(cell: Cell) -> str:
+    return rate([up for episodes in cell.values() for up in episodes.values()])
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def pareto(told: Mapping[str, Outcomes], latency: Mapping[str, Any], out: Path) -> None:
+    """Draws mean success over the six tasks against the time of a decision.
 
     Of the times that were measured it takes the processor's, which a busy machine changes least.
+    A candidate that lacks a task is left out.
 
     Args:
-        cells: of the study.
+        told: outcomes by candidate.
         latency: what ``benchmarks.encoders.latency`` wrote.
         out: the picture.
     """
     from matplotlib.figure import Figure
 
-    names = list(dict.fromkeys(cell.method for cell in cells))
-    have = [{cell.task for cell in cells if cell.method == name} for name in names]
-    common = set.intersection(*have)
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.subplots()
-    for name in names:
+    for name, tasks in told.items():
         times = [row["cpu_ms"] for row in latency["rows"] if row["candidate"] == name]
-        flags = [
-            up
-            for cell in cells
-            if cell.method == name and cell.task in common
-            for up in cell.success_any
-        ]
-        if not times or not flags:
+        if not times or set(tasks) != set(TASKS):
             continue
+        mean = mean_rate(tasks)
         color = "tab:red" if name == BASELINE else "tab:blue"
-        at = (min(times), 100 * sum(flags) / len(flags))
-        low, high = (100 * bound for bound in wilson_interval(sum(flags), len(flags)))
-        axes.errorbar(*at, yerr=[[at[1] - low], [high - at[1]]], fmt="o", color=color, capsize=3)
-        axes.annotate(name, at, textcoords="offset points", xytext=(7, 4), fontsize=8)
+        y, low, high = (100 * value for value in (mean.rate, *mean.interval))
+        axes.errorbar(min(times), y, yerr=[[y - low], [high - y]], fmt="o", color=color, capsize=3)
+        words = f"{name} ({mean.training_seeds})"
+        axes.annotate(words, (min(times), y), textcoords="offset points", xytext=(7, 4), fontsize=8)
     axes.set_xlim(0, 1.4 * axes.dataLim.x1)  # room for the names
-    axes.set_ylim(0, 100)
-    axes.set_title(", ".join(sorted(common)), fontsize=9)
+    axes.set_title("mean of six Meta-World tasks; in brackets the training seeds", fontsize=9)
     axes.set_xlabel("processor time of a decision on its faster backend, median, ms")
-    axes.set_ylabel("success at any step, mean over the tasks, %")
+    axes.set_ylabel("success at any step, %")
     axes.grid(visible=True, alpha=0.3)
     figure.savefig(out, dpi=110)
 
@@ -95,32 +170,23 @@ def pareto(cells: Sequence[Cell], latency: Mapping[str, Any], out: Path) -> None
 def main() -> None:
     """Runs what is missing and writes the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=CANDIDATES)
+    parser.add_argument("--candidates", nargs="*", default=[], choices=CANDIDATES, help="to run")
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="training seeds")
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2, help="cells at a time")
     parser.add_argument("--work", type=Path, default=Path("runs/encoders"))
     parser.add_argument("--latency", type=Path, help="JSON of benchmarks.encoders.latency")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    study = Study(given.work / str(given.steps), given.episodes, "encoders")
-    common = [f"policy={PRESET}", f"training.steps={given.steps}"]
     latency = json.loads(given.latency.read_text()) if given.latency else None
-    finished: list[Cell] = []
-    for task in given.tasks:
-        study.collect(task)
-        wanted = [
-            (name, [*common, *CANDIDATES[name]], task, seed)
-            for seed in given.seeds
-            for name in given.candidates
-        ]
-        for cell in study.run_all(wanted, given.workers):
-            finished.append(cell)
-            write_study(given.out, finished, given.steps, table)
-            if latency is not None:
-                pareto(finished, latency, given.out.with_suffix(".png"))
+    for name in given.candidates or [None]:
+        if name:
+            run(name, given.work, given.tasks, given.seeds, given.workers)
+        found = {each: own for each in CANDIDATES if (own := records(each))}
+        given.out.with_suffix(".md").write_text(table(found))
+        if latency is not None:
+            told = {each: outcomes(own) for each, own in found.items()}
+            pareto(told, latency, given.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -227,6 +227,13 @@ def test_kept_snapshots_other_words_and_later_options_are_the_same_settings():
     assert not any("same settings" in r for r in analyze(select(records)).remarks)
 
 
+def test_what_a_suites_state_leaves_without_meaning_is_no_other_setting():
+    near = "encoder.relative_near_m"
+    assert settings_remarks({near: [0.1]}, {near: None}, {near: [0.1]}) == []
+    said = settings_remarks({near: [0.1]}, {near: None}, {near: None})
+    assert f"in {near}: {PUSH} mp1 d10-s0." in said[0]
+
+
 def test_unequal_budgets_are_told():
     def said(**more):
         long = dataclasses.replace(cell("mp1", PUSH).training, **more)

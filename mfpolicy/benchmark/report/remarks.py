@@ -13,6 +13,7 @@ from mfpolicy.benchmark.report.cost import processor
 from mfpolicy.benchmark.report.evaluated import evaluation_remarks
 from mfpolicy.benchmark.report.results import SUITES_AT_END, Results, cell_name
 from mfpolicy.benchmark.report.series import top5
+from mfpolicy.config.suites import world_vectors
 
 SNAPSHOTS = "training.snapshots"
 _SHOWN = 8
@@ -83,7 +84,10 @@ def _settings(results: Results) -> list[str]:
     """Whether the cells of each method were trained alike, whatever the words that said so."""
     found = []
     for method in results.methods:
-        odd = unlike_most({cell_name(r): _config(r) for r in results.of(method)})
+        own = {cell_name(record): record for record in results.of(method)}
+        told = unlike_most({name: _config(record) for name, record in own.items()})
+        odd = {name: keys - _of_no_use(own[name]) for name, keys in told.items()}
+        odd = {name: keys for name, keys in odd.items() if keys}
         if odd:
             which = sorted(set().union(*odd.values()))
             found.append(
@@ -97,6 +101,11 @@ def _config(record: CellRecord) -> dict[str, Any]:
     """As a record's file has it; how many policies were kept along a training decides nothing."""
     kept = {key: value for key, value in record.config.items() if key != SNAPSHOTS}
     return json.loads(json.dumps(kept))
+
+
+def _of_no_use(record: CellRecord) -> set[str]:
+    """Settings that the suite's states leave without a meaning: no position to magnify around."""
+    return set() if world_vectors(record.task) else {"encoder.relative_near_m"}
 
 
 def _budgets(results: Results) -> list[str]:

@@ -79,8 +79,8 @@ def table(found: Mapping[str, Sequence[CellRecord]]) -> str:
     lines = [
         f"`{PRESET}` ({', '.join(map(str, steps))} steps of 64) with other encoders and networks, "
         "the same ten demonstrations and evaluation seeds 10000 to 10099, the last weights. "
-        "Success at any step with Wilson's 95 % interval; seconds of a training of 1000 steps on one core, "
-        "of two that were both in use.",
+        "Success at any step with Wilson's 95 % interval; seconds of a training (median) "
+        "on one core of two that were both in use.",
         "",
         "| encoder+network | training seeds | " + " | ".join(TASKS) + " | training, s |",
         "|---|---|" + "---|" * (len(TASKS) + 1),

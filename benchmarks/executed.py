@@ -4,7 +4,7 @@ Trains nothing: of every finished cell of ``mfpolicy benchmark run … out=FOLDE
 the same last policy is evaluated on the same seeds, and decides after as many steps as it is told
 in place of after all three of its chunk. It goes on where it stopped:
 
-    python -m benchmarks.executed --cells runs/quick_8 --records benchmarks/records/quick_8 \\
+    python -m benchmarks.executed --cells runs/quick_8 --records benchmarks/records/current \\
         --method mp1_plus --execute 1 --out benchmarks/results/2026-11-28-executed
 """
 

@@ -5,10 +5,11 @@ differ in more than the one setting that is asked about are refused:
 
     python -m benchmarks.records_beside --now without_near_m --before dp3_box \\
         --differs demonstrations --out benchmarks/results/2026-11-28-crop-box.md
-    python -m benchmarks.records_beside --now quick_8 --before without_near_m \\
+    python -m benchmarks.records_beside --now current --before without_near_m \\
         --differs encoder.relative_near_m --out benchmarks/results/2026-11-28-near-the-hand.md
 
-``records/dp3_box`` are of DP3's crop box; ``records/without_near_m`` of the suite's, from before
+``records/current`` are of the default preset as it is, ``records/dp3_box`` of DP3's crop box,
+``records/without_near_m`` of the suite's, from before
 the default preset had ``encoder.relative_near_m``.
 """
 

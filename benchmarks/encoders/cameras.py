@@ -1,7 +1,7 @@
 """A second camera: success of the default preset with clouds of two cameras, joined or apart.
 
 The camera of the suite, ``corner2``, and ``topview`` beside it; the same ten demonstrations' seeds,
-256 points, training and evaluation seeds as the records of one camera (``records/quick_8``), with
+256 points, training and evaluation seeds as the records of one camera (``records/current``), with
 which they are compared. It goes on where it stopped, and writes the result after every cell:
 
     python -m benchmarks.encoders.cameras --out benchmarks/results/2026-11-28-cameras
@@ -48,7 +48,7 @@ def table(cells: Sequence[Cell], steps: int, about: Mapping[str, Any]) -> str:
         "cameras, `corner2` and `topview`: `merged` into one cloud or kept `apart`, an encoder of "
         f"each. Evaluation seeds from {FIRST_SEED}, the last weights; success at any step with "
         "Wilson's 95 % interval, at the end in brackets; paired difference to one camera "
-        "(`records/quick_8`) with Newcombe's interval and McNemar's exact p over all pairs, of "
+        "(`records/current`) with Newcombe's interval and McNemar's exact p over all pairs, of "
         f"which those of one evaluation seed are not independent. {words}, commit "
         f"{about['commit']}.",
         "",

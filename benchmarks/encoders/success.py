@@ -2,7 +2,7 @@
 
 Every cell is one of `mfpolicy benchmark run`: the same ten demonstrations, objective, steps and
 evaluation seeds for all, and a record of each in ``benchmarks/records/encoders``, of the default
-pair in ``benchmarks/records/quick_8``. A cell with a record is finished; without ``--candidates``
+pair in ``benchmarks/records/current``. A cell with a record is finished; without ``--candidates``
 it only tells what the records say:
 
     python -m benchmarks.encoders.success --candidates pyramid+mlp_mixer --seeds 0 1 \\
@@ -37,7 +37,7 @@ Outcomes = Mapping[str, Cell]
 
 def folder(name: str) -> Path:
     """Of a candidate's records."""
-    return RECORDS / "quick_8" if name == BASELINE else RECORDS / "encoders" / name
+    return RECORDS / "current" if name == BASELINE else RECORDS / "encoders" / name
 
 
 def run(name: str, work: Path, tasks: Sequence[str], seeds: Sequence[int], workers: int) -> None:

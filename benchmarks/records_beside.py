@@ -9,8 +9,8 @@ differ in more than the one setting that is asked about are refused:
         --differs encoder.relative_near_m --out benchmarks/results/2026-11-28-near-the-hand.md
 
 ``records/current`` are of the default preset as it is, ``records/dp3_box`` of DP3's crop box,
-``records/without_near_m`` of the suite's, from before
-the default preset had ``encoder.relative_near_m``.
+``records/without_near_m`` of the suite's, from before the default preset had
+``encoder.relative_near_m``.
 """
 
 from __future__ import annotations

@@ -111,12 +111,8 @@ def collect(
         rule = env.spec_task.demonstration
         if tail_steps is not None:
             rule = replace(rule, tail_steps=tail_steps)
-        if store_images and env.recipe.further_cameras:
-            raise ConfigError(
-                "store_images stores the images of a single camera",
-                received=[view.camera for view in env.recipe.views],
-                remedy="leave it out: clouds of several cameras are stored without images",
-            )
+        if store_images:
+            _check_single_camera(env)
         settings = _settings(
             seed, rule, env.renderer, store_extras=store_extras, store_images=store_images
         )
@@ -140,18 +136,31 @@ def collect(
                     writer.record({**settings, "failed_seeds": failed})
                 if progress is not None:
                     progress(_progress(seed + attempted, attempt, writer, failed, episodes))
-            attempted = writer.episode_count + len(failed)
-            return CollectReport(
-                path=writer.path,
-                kept=writer.episode_count,
-                steps=writer.step_count,
-                attempted=attempted,
-                expert_success_rate=writer.episode_count / attempted,
-                seeds=writer.seeds,
-                seconds=time.monotonic() - started,
-            )
+            return _report(writer, failed, time.monotonic() - started)
     finally:
         env.close()
+
+
+def _check_single_camera(env: DemonstrationEnv) -> None:
+    if env.recipe.further_cameras:
+        raise ConfigError(
+            "store_images stores the images of a single camera",
+            received=[view.camera for view in env.recipe.views],
+            remedy="leave it out: clouds of several cameras are stored without images",
+        )
+
+
+def _report(writer: DatasetWriter, failed: list[int], seconds: float) -> CollectReport:
+    attempted = writer.episode_count + len(failed)
+    return CollectReport(
+        path=writer.path,
+        kept=writer.episode_count,
+        steps=writer.step_count,
+        attempted=attempted,
+        expert_success_rate=writer.episode_count / attempted,
+        seeds=writer.seeds,
+        seconds=seconds,
+    )
 
 
 def _check_at_least(least: int, **values: int) -> None:

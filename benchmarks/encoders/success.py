@@ -26,11 +26,12 @@ from typing import Any
 
 from benchmarks.cells import mfpolicy, rate
 from benchmarks.encoders.candidates import BASELINE, CANDIDATES, PRESET
+from benchmarks.records_beside import RECORDS
+from benchmarks.records_beside import outcomes as by_episode
 from mfpolicy.benchmark import CellRecord, read_records
 from mfpolicy.evaluation.aggregates import Cell, mean_difference, mean_rate
 
 TASKS = ("drawer-open", "lever-pull", "peg-insert-side", "assembly", "push", "shelf-place")
-RECORDS = Path(__file__).parents[1] / "records"
 METHOD = "mp1_plus"
 Outcomes = Mapping[str, Cell]
 
@@ -41,7 +42,7 @@ def folder(name: str) -> Path:
 
 
 def run(name: str, work: Path, tasks: Sequence[str], seeds: Sequence[int], workers: int) -> None:
-    """Trains and evaluates what has no record yet, two cells at a time."""
+    """Trains and evaluates what has no record yet, ``workers`` cells at a time."""
     mfpolicy(
         *("benchmark", "run", "suite=quick_8", f"methods={METHOD}", f"out={work / name}"),
         f"tasks=[{','.join(f'metaworld/{task}' for task in tasks)}]",
@@ -62,13 +63,12 @@ def records(name: str) -> list[CellRecord]:
     ]
 
 
-def outcomes(found: Sequence[CellRecord]) -> dict[str, dict[int, dict[int, bool]]]:
+def outcomes(found: Sequence[CellRecord]) -> dict[str, dict[int, Mapping[int, bool]]]:
     """Task → training seed → evaluation seed → success at any step."""
-    result: dict[str, dict[int, dict[int, bool]]] = {}
+    result: dict[str, dict[int, Mapping[int, bool]]] = {}
     for each in found:
-        episodes = each.evaluations["last"].episodes
-        own = {episode.seed: episode.success_any for episode in episodes}
-        result.setdefault(each.task.removeprefix("metaworld/"), {})[each.seed] = own
+        task = each.task.removeprefix("metaworld/")
+        result.setdefault(task, {})[each.seed] = by_episode(each)
     return result
 
 

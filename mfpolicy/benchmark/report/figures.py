@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from mfpolicy.evaluation.statistics import SuccessRate
 
 _BARS_A_ROW = 60
 _WIDTH_INCH = 11.0
+_LEVEL_NAMES = 6
+"""Most tasks of a row whose names have room beside one another."""
+_SLANT: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
 
 
 def draw_tasks(
@@ -26,18 +30,18 @@ def draw_tasks(
         methods: in the order of the columns.
         rates: (method, task) → success; one that is missing leaves a cross in its place.
     """
-    a_row = max(1, _BARS_A_ROW // (len(methods) + 1))
+    most = max(1, _BARS_A_ROW // (len(methods) + 1))
+    a_row = math.ceil(len(tasks) / math.ceil(len(tasks) / most))
     rows = [tasks[first : first + a_row] for first in range(0, len(tasks), a_row)]
-    figure = canvas(_WIDTH_INCH, 2.3 * len(rows) + 0.5)
+    slanted = a_row > _LEVEL_NAMES
+    figure = canvas(_WIDTH_INCH, (2.9 if slanted else 2.3) * len(rows) + 0.5)
     all_axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for axes, row in zip(all_axes, rows, strict=True):
         for place, method in enumerate(methods):
             _bars(axes, row, place, len(methods), [rates.get((method, task)) for task in row])
         names = [plain(task.partition("/")[2] or task) for task in row]
-        axes.set_xticks(range(len(row)), names, fontsize=9)
-        if len(row) > 6:
-            axes.tick_params(axis="x", rotation=20)
-        axes.set_xlim(-0.6, min(a_row, len(tasks)) - 0.4)
+        axes.set_xticks(range(len(row)), names, fontsize=9, **(_SLANT if slanted else {}))
+        axes.set_xlim(-0.6, a_row - 0.4)
         _percent_axis(axes)
     figure.legend(
         _legend_handles(methods), [plain(method) for method in methods], loc="outside upper center",

@@ -50,7 +50,7 @@ def run(dataset, tmp_path_factory):
 
 def test_the_policy_acts_in_a_colored_simulation_as_its_runtime_does(dataset, run):
     make_env = functools.partial(environment_of(compose("eval", [str(run)])), horizon=7)
-    service = EpisodeService(run, make_env, "cpu", None)
+    service = EpisodeService(run, make_env)
     assert service.run(10_000).steps == 7
     env, policy = service.env, service.policy
     episode = open_dataset(dataset).episode(0)
@@ -78,7 +78,7 @@ def test_the_run_says_what_it_sees(run):
 
 def test_an_environment_without_colors_is_refused(run):
     with pytest.raises(RunError, match="make the environment with color=True"):
-        EpisodeService(run, functools.partial(envs.make, TASK, **SMALL), "cpu", None)
+        EpisodeService(run, functools.partial(envs.make, TASK, **SMALL))
 
 
 def test_colors_of_another_kind_of_renderer_are_refused(run, tmp_path):
@@ -90,7 +90,7 @@ def test_colors_of_another_kind_of_renderer_are_refused(run, tmp_path):
     described["renderer"] = "egl" if described["renderer"] == "raycast" else "raycast"
     (other / "data.yaml").write_text(yaml.safe_dump(described))
     with pytest.raises(RunError, match="colors must be shown those of the renderer"):
-        EpisodeService(other, environment_of(compose("eval", [str(other)])), "cpu", None)
+        EpisodeService(other, environment_of(compose("eval", [str(other)])))
 
 
 def test_other_colors_are_other_data(dataset, run, tmp_path):

@@ -19,6 +19,7 @@ import torch
 from benchmarks.cells import FIRST_SEED, Study, machine, mfpolicy, rate
 from mfpolicy.cli.eval import environment_of
 from mfpolicy.config import compose
+from mfpolicy.evaluation.conditions import Conditions
 from mfpolicy.evaluation.records import open_log
 from mfpolicy.evaluation.services import EpisodeService
 from mfpolicy.evaluation.summary import outcome_fields
@@ -77,9 +78,8 @@ def evaluated(given: argparse.Namespace, run: Path, name: str, latency_ms: int) 
             return None
         if missing:
             make_env = environment_of(compose("eval", [str(run)]))
-            service = EpisodeService(
-                run, make_env, "cpu", None, execution=EXECUTIONS[name], latency_ms=latency_ms
-            )
+            conditions = Conditions(execution=EXECUTIONS[name], latency_ms=latency_ms)
+            service = EpisodeService(run, make_env, conditions)
             for seed in missing:
                 log.append(service.run(seed))
             service.close()

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mfpolicy.deployment import chunking
 from mfpolicy.errors import ConfigError
 from mfpolicy.evaluation import perturbed
+from mfpolicy.evaluation.conditions import Conditions, whole_execution
 from mfpolicy.evaluation.machine import machine_facts, package_versions
 from mfpolicy.evaluation.records import SUMMARY, EpisodeLog, fresh_name, open_log
 from mfpolicy.evaluation.report import illustrate
@@ -19,17 +19,10 @@ from mfpolicy.evaluation.run_folder import check_run, check_unseen, checkpoint_s
 from mfpolicy.evaluation.services import EpisodeService, MakeEnv
 from mfpolicy.evaluation.summary import EvalSummary, outcome_fields, read_summary
 from mfpolicy.evaluation.workers import WorkerPool, available_cores
-from mfpolicy.options import check_range
-from mfpolicy.policy.policy import MAX_NOISE_SCALE
 from mfpolicy.types import EpisodeResult
 
 ACCELERATOR_WORKERS = 4
 """Most workers by default on an accelerator, where each holds a context of its own."""
-
-PLAIN = "receding_horizon"
-"""The execution of chunks that is meant where none is said, with its defaults."""
-
-MAX_LATENCY_MS = 60_000.0
 
 Progress = Callable[[int, int, EpisodeResult], None]
 """Called for each episode, those on disk first, with how many are done, how many in all, and it."""
@@ -99,27 +92,24 @@ def evaluate(
         ConfigError: an argument is out of range, or the objective cannot do so many steps.
     """
     run = Path(run)
-    _check_arguments(episodes, seed, workers, steps, noise_scale, name)
-    check_range("latency_ms", latency_ms, 0, MAX_LATENCY_MS)
-    execution = _as_recorded(execution)
+    _check_arguments(episodes, seed, workers, name)
+    whole = whole_execution(execution)
+    conditions = Conditions(
+        device=device,
+        steps=steps,
+        noise_scale=noise_scale,
+        guidance_scale=guidance_scale,
+        execution=whole,
+        latency_ms=latency_ms,
+        compiled=compiled,
+        task=task,
+    )
     check_run(run)
     seeds = range(seed, seed + episodes)
     check_unseen(run, seeds, task)
     started = time.monotonic()
     workers = min(workers or _default_workers(device), episodes)
-    service = functools.partial(
-        EpisodeService,
-        run,
-        make_env,
-        device,
-        steps,
-        noise_scale,
-        guidance_scale,
-        execution,
-        latency_ms,
-        compiled,
-        task,
-    )
+    service = functools.partial(EpisodeService, run, make_env, conditions)
     with WorkerPool(service, workers, noun="seed") as pool:
         sha256 = weights_sha256(run)
         settings = {**pool.facts, "weights_sha256": sha256, "seed": seed}
@@ -137,7 +127,7 @@ def evaluate(
         nfe=settings["nfe"],
         noise_scale=noise_scale,
         guidance_scale=guidance_scale,
-        execution=execution,
+        execution=whole,
         latency_ms_injected=latency_ms,
         compiled=dict(compiled) if compiled else None,
         perturbation=settings.get("perturbation"),
@@ -147,24 +137,8 @@ def evaluate(
         **(circumstances if new_episodes else _recorded(run / "eval" / name, circumstances)),
     )
     summary.save()
-    illustrate(summary, results, make_env, videos=videos, told=task)
+    illustrate(summary, results, make_env, conditions, videos=videos)
     return summary
-
-
-def _as_recorded(execution: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The execution with every option, None where it is the plain one, as old records have it.
-
-    Raises:
-        ConfigError: there is no such execution, or no such option.
-    """
-    if execution is None:
-        return None
-    name, given = execution.get("name", ""), {k: v for k, v in execution.items() if k != "name"}
-    known = chunking.EXECUTIONS.options(name)
-    chunking.build(name, **given)
-    whole = {option: given.get(option, known[option].default) for option in known}
-    plain = {option: known[option].default for option in known}
-    return None if name == PLAIN and whole == plain else {"name": name, **whole}
 
 
 def _run_missing(pool: WorkerPool, log: EpisodeLog, seeds: range, progress: Progress) -> int:
@@ -220,24 +194,11 @@ def _default_name(evaluations: Path, settings: dict[str, Any]) -> str:
     return fresh_name(evaluations, base, settings)
 
 
-def _check_arguments(
-    episodes: int,
-    seed: int,
-    workers: int | None,
-    steps: int | None,
-    noise_scale: float,
-    name: str | None,
-) -> None:
-    minima = {
-        "episodes": (episodes, 1),
-        "seed": (seed, 0),
-        "steps": (steps, 1),
-        "workers": (workers, 1),
-    }
+def _check_arguments(episodes: int, seed: int, workers: int | None, name: str | None) -> None:
+    minima = {"episodes": (episodes, 1), "seed": (seed, 0), "workers": (workers, 1)}
     for argument, (value, minimum) in minima.items():
         if value is not None and value < minimum:
             raise ConfigError(f"{argument} must be at least {minimum}", received=value)
-    check_range("noise_scale", noise_scale, 0, MAX_NOISE_SCALE)
     if name is not None and (name != Path(name).name or name.startswith(".") or not name):
         raise ConfigError(
             "name must be the name of one folder", received=name, remedy="leave out slashes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfpolicy.errors import BackendError
+from mfpolicy.evaluation.conditions import Conditions
 from mfpolicy.evaluation.model_card import write_model_card
 from mfpolicy.evaluation.perturbed import in_words
 from mfpolicy.evaluation.pictures import draw_learning_curve
@@ -29,15 +31,15 @@ def illustrate(
     summary: EvalSummary,
     results: Sequence[EpisodeResult],
     make_env: MakeEnv,
+    conditions: Conditions,
     *,
     videos: bool,
-    told: str | None = None,
 ) -> None:
     """Makes everything that can be looked at: learning curve, videos, cloud, model card.
 
     The model card comes even if a replay fails, because the results stand without a video. Where
-    nothing renders pictures, a warning says so in place of the videos. ``told`` is the task that a
-    policy of several was told.
+    nothing renders pictures, a warning says so in place of the videos. ``conditions`` are
+    those that the results were made under.
 
     Raises:
         RunError: a replay did not take the course that was recorded.
@@ -46,7 +48,7 @@ def illustrate(
     learning_curve(run, summary.folder / CURVE)
     try:
         if videos:
-            record_videos(summary, results, make_env, told=told)
+            record_videos(summary, results, make_env, conditions)
     except BackendError as error:
         warnings.warn(f"the results are complete, but without videos: {error}", stacklevel=3)
     finally:
@@ -65,8 +67,7 @@ def record_videos(
     summary: EvalSummary,
     results: Sequence[EpisodeResult],
     make_env: MakeEnv,
-    *,
-    told: str | None = None,
+    conditions: Conditions,
 ) -> list[Path]:
     """Replays one success and one failure on camera, and draws the point cloud at their start.
 
@@ -92,14 +93,7 @@ def record_videos(
             ReplayService,
             Path(summary.run),
             renderer,
-            summary.device,
-            summary.nfe,
-            summary.noise_scale,
-            summary.guidance_scale,
-            summary.execution,
-            summary.latency_ms_injected,
-            summary.compiled,
-            told,
+            dataclasses.replace(conditions, device=summary.device, steps=summary.nfe),
         )
         with WorkerPool(service, 1, noun="the replay of seed") as pool:
             for _ in pool.run(replays):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from mfpolicy.deployment import chunking
 from mfpolicy.deployment.chunking.steering import check_executor
 from mfpolicy.errors import RunError
 from mfpolicy.evaluation.compiled import CompiledRollout, check_compiled
+from mfpolicy.evaluation.conditions import PLAIN, Conditions
 from mfpolicy.evaluation.latency import RolloutPolicy
 from mfpolicy.evaluation.pictures import draw_point_cloud
 from mfpolicy.evaluation.rollout import RolloutEnv, run_episode, warm_up
@@ -19,8 +19,6 @@ from mfpolicy.evaluation.run_folder import check_renderer
 from mfpolicy.evaluation.video import VideoWriter
 from mfpolicy.policy import load_policy
 from mfpolicy.types import RAYCAST, XYZRGB, EpisodeResult
-
-PLAIN_EXECUTION: Mapping[str, Any] = {"name": "receding_horizon"}
 
 MakeEnv = Callable[..., Any]
 """Builds an environment; takes ``render_mode="rgb_array"`` where a video is wanted."""
@@ -32,15 +30,7 @@ class EpisodeService:
     Args:
         run: the run folder.
         make_env: builds the environment.
-        device: of the policy.
-        steps: network evaluations a decision (NFE); None takes the objective's default.
-        noise_scale: factor on the policy's noise.
-        guidance_scale: of a network that takes it as an input; None takes the objective's.
-        execution: how chunks are executed, registered name under ``name`` and its options; None
-            executes each whole.
-        latency_ms: from an observation to the chunk decided on it, rounded up to control steps.
-        compiled: backend and precision of a compiled policy; None runs the policy itself.
-        task: which of several tasks to do, that of the environment; None of a policy of one.
+        conditions: how the policy decides; None takes the defaults.
 
     Raises:
         RunError: the policy does not fit the environment, is told another task than it shows, or
@@ -49,64 +39,61 @@ class EpisodeService:
             execution does not exist or does not fit the policy.
     """
 
-    def __init__(
-        self,
-        run: Path,
-        make_env: MakeEnv,
-        device: str,
-        steps: int | None,
-        noise_scale: float = 1.0,
-        guidance_scale: float | None = None,
-        execution: Mapping[str, Any] | None = None,
-        latency_ms: float = 0.0,
-        compiled: Mapping[str, str] | None = None,
-        task: str | None = None,
-    ) -> None:
-        self.policy = load_policy(run, device, task=task)
-        self.executor = chunking.build(**(execution or PLAIN_EXECUTION))
+    def __init__(self, run: Path, make_env: MakeEnv, conditions: Conditions | None = None) -> None:
+        self.conditions = conditions = conditions or Conditions()
+        self.policy = load_policy(run, conditions.device, task=conditions.task)
+        execution = conditions.execution or {"name": PLAIN}
+        self.executor = chunking.build(**execution)
         check_executor(self.policy, self.executor)
-        self.noise_scale, self.guidance_scale = noise_scale, guidance_scale
-        self.steps = self.policy.objective.check_steps(steps)
-        self.decider: RolloutPolicy = self.policy
-        if compiled is not None:
-            check_compiled(compiled, (execution or PLAIN_EXECUTION)["name"])
-            scales = {"noise_scale": noise_scale, "guidance_scale": guidance_scale}
-            self.decider = CompiledRollout(self.policy, compiled, steps=self.steps, **scales)
+        self.steps = self.policy.objective.check_steps(conditions.steps)
+        self.decider = self._decider(execution["name"])
         self.env: Any = make_env()
         try:
-            check_fit(self.policy.spec, self.env)
-            if task is not None:
-                _check_shown(self.env.spec_task.name, task)
-            if self.policy.spec.color:
-                renderer = getattr(self.env, "renderer", None)
-                check_renderer(run, renderer, self.env.spec_task.name)
-            warm_up(self.env, self.decider, self.steps, guidance_scale)
+            self._check_environment(run)
+            warm_up(self.env, self.decider, self.steps, conditions.guidance_scale)
         except BaseException:
             self.env.close()
             raise
+        self.delay_steps = conditions.delay_steps(self.env.spec_task.control_rate_hz)
+        self.facts = self._facts()
+
+    def _decider(self, execution: str) -> RolloutPolicy:
+        how = self.conditions
+        if how.compiled is None:
+            return self.policy
+        check_compiled(how.compiled, execution)
+        return CompiledRollout(
+            self.policy,
+            how.compiled,
+            steps=self.steps,
+            noise_scale=how.noise_scale,
+            guidance_scale=how.guidance_scale,
+        )
+
+    def _check_environment(self, run: Path) -> None:
+        check_fit(self.policy.spec, self.env)
+        shown, told = self.env.spec_task.name, self.conditions.task
+        if told is not None:
+            _check_shown(shown, told)
+        if self.policy.spec.color:
+            check_renderer(run, getattr(self.env, "renderer", None), shown)
+
+    def _facts(self) -> dict[str, Any]:
+        """What decides an outcome, as an evaluation keeps it."""
         shown = self.env.spec_task
-        self.delay_steps = delay_steps(latency_ms, shown.control_rate_hz)
-        self.facts = {
+        facts = {
             "task": shown.name,
             "horizon": shown.horizon,
             "device": str(self.policy.device),
             "nfe": self.steps,
             "recipe": self.env.recipe.to_dict() if self.env.recipe else None,
+            **self.conditions.facts(),
         }
         if getattr(self.env, "renderer", None) == RAYCAST:  # records without it are of OpenGL
-            self.facts["renderer"] = RAYCAST
-        if noise_scale != 1:  # records without it are those of the noise as it is
-            self.facts["noise_scale"] = noise_scale
-        if guidance_scale is not None:
-            self.facts["guidance_scale"] = guidance_scale
-        if execution is not None:
-            self.facts["execution"] = dict(execution)
-        if self.delay_steps:
-            self.facts["latency_ms"] = latency_ms
-        if compiled is not None:
-            self.facts["compiled"] = dict(compiled)
+            facts["renderer"] = RAYCAST
         if (perturbation := getattr(self.env, "perturbation", None)) is not None:
-            self.facts["perturbation"] = perturbation
+            facts["perturbation"] = perturbation
+        return facts
 
     def run(self, item: int) -> EpisodeResult:
         """Runs the episode of the seed ``item``."""
@@ -118,8 +105,8 @@ class EpisodeService:
             self.decider,
             seed,
             self.steps,
-            noise_scale=self.noise_scale,
-            guidance_scale=self.guidance_scale,
+            noise_scale=self.conditions.noise_scale,
+            guidance_scale=self.conditions.guidance_scale,
             executor=self.executor,
             delay_steps=self.delay_steps,
             on_state=on_state,
@@ -177,16 +164,6 @@ class ReplayService(EpisodeService):
     def _draw(self, path: Path, env: RolloutEnv) -> None:
         cloud = env.observe()["point_cloud"][: self.policy.spec.points]
         draw_point_cloud(path, cloud, env.render())
-
-
-def delay_steps(latency_ms: float, rate_hz: float) -> int:
-    """The whole number of control steps that a latency lasts: an answer waits for the next step.
-
-    Example:
-        >>> [delay_steps(latency, 80.0) for latency in (0, 50, 51, 300)]
-        [0, 4, 5, 24]
-    """
-    return math.ceil(latency_ms / 1e3 * rate_hz - 1e-9)  # 0.1 s · 80 Hz is not 9 by rounding
 
 
 def check_fit(spec: Any, env: Any) -> None:

@@ -7,6 +7,7 @@ from evaluation.run_folders import write_run
 from mfpolicy.config import compose
 from mfpolicy.errors import ConfigError
 from mfpolicy.evaluation import evaluate, read_summary
+from mfpolicy.evaluation.conditions import Conditions
 from mfpolicy.evaluation.services import EpisodeService
 
 COMPILED = {"backend": "packed", "precision": "float32"}
@@ -14,8 +15,8 @@ COMPILED = {"backend": "packed", "precision": "float32"}
 
 def test_the_compiled_policy_takes_the_same_course(tmp_path):
     run = write_run(tmp_path)
-    plain = EpisodeService(run, ReachEnv, "cpu", None)
-    compiled = EpisodeService(run, ReachEnv, "cpu", None, compiled=COMPILED)
+    plain = EpisodeService(run, ReachEnv)
+    compiled = EpisodeService(run, ReachEnv, Conditions(compiled=COMPILED))
     for seed in (1, 2):
         ours, theirs = compiled.run(seed), plain.run(seed)
         assert ours.steps == theirs.steps
@@ -38,15 +39,9 @@ def test_it_is_on_record_and_apart_from_the_plain_one(tmp_path):
 
 def test_an_execution_that_looks_at_the_plan_is_refused(tmp_path):
     run = write_run(tmp_path)
+    plan_in_view = {"name": "real_time_chunking", "execute": 1}
     with pytest.raises(ConfigError, match="without a plan in view"):
-        EpisodeService(
-            run,
-            ReachEnv,
-            "cpu",
-            None,
-            execution={"name": "real_time_chunking", "execute": 1},
-            compiled=COMPILED,
-        )
+        EpisodeService(run, ReachEnv, Conditions(execution=plan_in_view, compiled=COMPILED))
 
 
 def test_the_command_line_compiles_where_it_is_asked_to():

@@ -278,12 +278,12 @@ def test_missing_run_is_named(tmp_path):
 
 def test_environment_of_other_dimensions_is_refused_with_both(run):
     with pytest.raises(RunError, match="state dimensions. Received: 'policy 4, environment 7'"):
-        EpisodeService(run, functools.partial(ReachEnv, state_dim=7), "cpu", 1)
+        EpisodeService(run, functools.partial(ReachEnv, state_dim=7))
 
 
 def test_environment_with_too_few_points_is_refused_with_both(run):
     with pytest.raises(RunError, match=r"policy 16, environment 8.*points=16"):
-        EpisodeService(run, functools.partial(ReachEnv, points=8), "cpu", 1)
+        EpisodeService(run, functools.partial(ReachEnv, points=8))
 
 
 def test_environment_of_another_recipe_is_refused_with_both(tmp_path):
@@ -297,10 +297,10 @@ def test_environment_of_another_recipe_is_refused_with_both(tmp_path):
         return made[-1]
 
     with pytest.raises(RunError, match=r"recipe's crop_max.*policy \[1.*environment \[2"):
-        EpisodeService(run, functools.partial(make_env, crop_max=(2, 1, 1)), "cpu", 1)
+        EpisodeService(run, functools.partial(make_env, crop_max=(2, 1, 1)))
     assert made[0].closed
     # More points are no other recipe: the policy takes the first of them.
-    EpisodeService(run, functools.partial(make_env, points=24), "cpu", 1)
+    EpisodeService(run, functools.partial(make_env, points=24))
 
 
 def _no_display() -> ReachEnv:

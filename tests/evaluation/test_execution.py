@@ -15,6 +15,7 @@ from mfpolicy.config import compose
 from mfpolicy.deployment import chunking
 from mfpolicy.errors import ConfigError
 from mfpolicy.evaluation import evaluate, read_summary
+from mfpolicy.evaluation.conditions import Conditions
 from mfpolicy.evaluation.rollout import run_episode
 from mfpolicy.evaluation.services import EpisodeService
 
@@ -120,7 +121,8 @@ def run(tmp_path_factory):
 def test_a_seed_decides_the_episode_under_every_execution(run, name):
     results = []
     for _ in range(2):
-        service = EpisodeService(run, ReachEnv, "cpu", None, 1.0, None, {"name": name}, 40.0)
+        conditions = Conditions(execution={"name": name}, latency_ms=40.0)
+        service = EpisodeService(run, ReachEnv, conditions)
         results += [dataclasses.replace(service.run(seed), latencies_ms={}) for seed in (7, 8, 7)]
     assert results[0] == results[2] == results[3] == results[5]
     assert results[0].episode_return != results[1].episode_return
@@ -135,7 +137,7 @@ def test_an_execution_that_does_not_fit_the_policy_is_refused(run):
         ({"name": "chunked"}, "name of a registered execution"),
     ):
         with pytest.raises(ConfigError, match=message):
-            EpisodeService(run, ReachEnv, "cpu", None, 1.0, None, execution, 0.0)
+            EpisodeService(run, ReachEnv, Conditions(execution=execution))
 
 
 def test_execution_and_latency_are_part_of_the_record(run):

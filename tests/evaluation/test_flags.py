@@ -13,6 +13,7 @@ from evaluation.fakes import ReachEnv
 from evaluation.run_folders import write_run
 from mfpolicy.errors import RunError
 from mfpolicy.evaluation import evaluate, read_summary, summary_rows
+from mfpolicy.evaluation.conditions import Conditions
 from mfpolicy.evaluation.records import read_log
 from mfpolicy.evaluation.report import record_videos
 
@@ -93,4 +94,4 @@ def test_a_replay_must_raise_the_same_flags(run: Path) -> None:
     late = [result for result in results if not result.flags["early"]]
     assert late
     with pytest.raises(RunError, match="must take the course that was recorded"):
-        record_videos(summary, late, UnsteadyEnv)
+        record_videos(summary, late, UnsteadyEnv, Conditions())

@@ -9,6 +9,7 @@ from evaluation.run_folders import write_run
 from mfpolicy.cli.eval import environment_of, evaluate_run, one_task_each
 from mfpolicy.config import compose
 from mfpolicy.errors import ConfigError, RunError, TaskError
+from mfpolicy.evaluation.conditions import Conditions
 from mfpolicy.evaluation.model_card import write_model_card
 from mfpolicy.evaluation.run_folder import check_renderer
 from mfpolicy.evaluation.services import EpisodeService
@@ -32,7 +33,7 @@ def config(run):
 
 
 def test_an_episode_is_of_the_task_that_the_policy_was_told(run):
-    service = EpisodeService(run, ReachEnv, "cpu", 1, task=TASK.name)
+    service = EpisodeService(run, ReachEnv, Conditions(steps=1, task=TASK.name))
     assert service.policy.spec.task == service.facts["task"] == TASK.name
     told = service.policy.encoder.task.table
     assert told.shape == (1, 4)
@@ -41,7 +42,7 @@ def test_an_episode_is_of_the_task_that_the_policy_was_told(run):
 
 def test_a_policy_that_is_told_one_task_is_not_shown_another(run):
     with pytest.raises(RunError, match=f"told {OTHER}, shown {TASK.name}"):
-        EpisodeService(run, ReachEnv, "cpu", 1, task=OTHER)
+        EpisodeService(run, ReachEnv, Conditions(steps=1, task=OTHER))
 
 
 def test_without_a_task_each_is_evaluated_in_turn(config):

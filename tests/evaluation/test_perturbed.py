@@ -51,7 +51,7 @@ def evaluated(run):
 
 
 def _courses(run, perturbation, seeds=(10000, 10001)):
-    service = EpisodeService(run, _make(perturbation=perturbation), "cpu", None)
+    service = EpisodeService(run, _make(perturbation=perturbation))
     results = [dataclasses.replace(service.run(seed), latencies_ms={}) for seed in seeds]
     facts = service.facts
     service.close()

@@ -26,6 +26,7 @@ from mfpolicy.evaluation import (
     summary_rows,
     summary_table,
 )
+from mfpolicy.evaluation.conditions import Conditions
 from mfpolicy.evaluation.model_card import write_model_card
 from mfpolicy.evaluation.pictures import draw_point_cloud
 from mfpolicy.evaluation.records import read_log
@@ -79,10 +80,10 @@ def test_unchanged_evaluation_keeps_its_videos(run, filmed):
     results = list(read_log(filmed.folder).values())
     unchanged = dataclasses.replace(filmed, new_episodes=0)
     before = video.stat().st_mtime_ns
-    assert video in record_videos(unchanged, results, ReachEnv)
+    assert video in record_videos(unchanged, results, ReachEnv, Conditions())
     assert video.stat().st_mtime_ns == before
     video.unlink()
-    record_videos(unchanged, results, ReachEnv)
+    record_videos(unchanged, results, ReachEnv, Conditions())
     assert video.is_file()
 
 

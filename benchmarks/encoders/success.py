@@ -72,25 +72,44 @@ def outcomes(found: Sequence[CellRecord]) -> dict[str, dict[int, Mapping[int, bo
     return result
 
 
-def table(found: Mapping[str, Sequence[CellRecord]]) -> str:
-    """The result as Markdown."""
+def table(
+    found: Mapping[str, Sequence[CellRecord]], latency: Mapping[str, Any] | None = None
+) -> str:
+    """The result as Markdown, with sizes and times of a decision where they were measured."""
     told = {name: outcomes(own) for name, own in found.items()}
     steps = sorted({each.training.steps for own in found.values() for each in own})
     lines = [
         f"`{PRESET}` ({', '.join(map(str, steps))} steps of 64) with other encoders and networks, "
         "the same ten demonstrations and evaluation seeds 10000 to 10099, the last weights. "
         "Success at any step with Wilson's 95 % interval; seconds of a training (median) "
-        "on one core of two that were both in use.",
+        "on one core of two that were both in use. The time of a decision is of untrained weights "
+        "on one thread of an idle machine, p50 of the faster of two backends "
+        "(`benchmarks.encoders.latency`).",
         "",
-        "| encoder+network | training seeds | " + " | ".join(TASKS) + " | training, s |",
-        "|---|---|" + "---|" * (len(TASKS) + 1),
+        "| encoder+network | training seeds | " + " | ".join(TASKS) + " | mean | training, s "
+        "| weights, 10³ | decision, ms |",
+        "|---|---|" + "---|" * (len(TASKS) + 4),
     ]
     for name, tasks in told.items():
         seeds = sorted({seed for cell in tasks.values() for seed in cell})
         shown = [_success(tasks[task]) if task in tasks else "" for task in TASKS]
         spent = sorted(each.training.seconds for each in found[name])[len(found[name]) // 2]
-        lines.append(f"| {name} | {_numbers(seeds)} | {' | '.join(shown)} | {spent:.0f} |")
+        mean = f"{100 * mean_rate(tasks).rate:.1f}" if set(tasks) == set(TASKS) else ""
+        cost = " | ".join(_cost(name, latency))
+        lines.append(
+            f"| {name} | {_numbers(seeds)} | {' | '.join(shown)} | {mean} | {spent:.0f} | {cost} |"
+        )
     return "\n".join([*lines, "", *_beside(told)]) + "\n"
+
+
+def _cost(name: str, latency: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Weights in thousands, and milliseconds with the backend that took them."""
+    timed = [row for row in (latency or {"rows": []})["rows"] if row["candidate"] == name]
+    if not timed:
+        return "", ""
+    best = min(timed, key=lambda row: row["wall_ms"]["p50"])
+    weights = best["encoder_weights"] + best["network_weights"]
+    return f"{weights / 1e3:.0f}", f"{best['wall_ms']['p50']:.2f} ({best['backend']})"
 
 
 def _beside(told: Mapping[str, Outcomes]) -> list[str]:
@@ -137,34 +156,47 @@ def _numbers(numbers: Sequence[int]) -> str:
 def pareto(told: Mapping[str, Outcomes], latency: Mapping[str, Any], out: Path) -> None:
     """Draws mean success over the six tasks against the time of a decision.
 
-    Of the times that were measured it takes the processor's, which a busy machine changes least.
-    A candidate that lacks a task is left out.
+    A dashed line joins the pairs that none is better than at no more time. A candidate that lacks
+    a task is left out.
 
     Args:
         told: outcomes by candidate.
-        latency: what ``benchmarks.encoders.latency`` wrote.
+        latency: what ``benchmarks.encoders.latency`` wrote; of a pair's backends the faster counts.
         out: the picture.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.subplots()
-    for name, tasks in told.items():
-        times = [row["cpu_ms"] for row in latency["rows"] if row["candidate"] == name]
-        if not times or set(tasks) != set(TASKS):
+    front: list[tuple[float, float]] = []
+    for name, p50_ms in sorted(_fastest(latency).items(), key=lambda each: each[1]):
+        tasks = told.get(name, {})
+        if set(tasks) != set(TASKS):
             continue
         mean = mean_rate(tasks)
         color = "tab:red" if name == BASELINE else "tab:blue"
         y, low, high = (100 * value for value in (mean.rate, *mean.interval))
-        axes.errorbar(min(times), y, yerr=[[y - low], [high - y]], fmt="o", color=color, capsize=3)
+        axes.errorbar(p50_ms, y, yerr=[[y - low], [high - y]], fmt="o", color=color, capsize=3)
         words = f"{name} ({mean.training_seeds})"
-        axes.annotate(words, (min(times), y), textcoords="offset points", xytext=(7, 4), fontsize=8)
+        axes.annotate(words, (p50_ms, y), textcoords="offset points", xytext=(7, 4), fontsize=8)
+        if not front or y > front[-1][1]:
+            front.append((p50_ms, y))
+    axes.plot(*zip(*front, strict=True), "--", color="gray", linewidth=1, zorder=0)
     axes.set_xlim(0, 1.4 * axes.dataLim.x1)  # room for the names
     axes.set_title("mean of six Meta-World tasks; in brackets the training seeds", fontsize=9)
-    axes.set_xlabel("processor time of a decision on its faster backend, median, ms")
+    axes.set_xlabel("decision on the faster backend, one thread, p50, ms")
     axes.set_ylabel("success at any step, %")
     axes.grid(visible=True, alpha=0.3)
     figure.savefig(out, dpi=110)
+
+
+def _fastest(latency: Mapping[str, Any]) -> dict[str, float]:
+    """p50 in ms of each candidate's faster backend."""
+    fastest: dict[str, float] = {}
+    for row in latency["rows"]:
+        name, p50_ms = row["candidate"], row["wall_ms"]["p50"]
+        fastest[name] = min(p50_ms, fastest.get(name, p50_ms))
+    return fastest
 
 
 def main() -> None:
@@ -183,7 +215,7 @@ def main() -> None:
         if name:
             run(name, given.work, given.tasks, given.seeds, given.workers)
         found = {each: own for each in CANDIDATES if (own := records(each))}
-        given.out.with_suffix(".md").write_text(table(found))
+        given.out.with_suffix(".md").write_text(table(found, latency))
         if latency is not None:
             told = {each: outcomes(own) for each, own in found.items()}
             pareto(told, latency, given.out.with_suffix(".png"))

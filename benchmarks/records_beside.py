@@ -7,10 +7,12 @@ differ in more than the one setting that is asked about are refused:
         --differs demonstrations --out benchmarks/results/2026-11-28-crop-box.md
     python -m benchmarks.records_beside --now current --before without_near_m \\
         --differs encoder.relative_near_m --out benchmarks/results/2026-11-28-near-the-hand.md
+    python -m benchmarks.records_beside --now reconstruction --before current \\
+        --differs auxiliary.reconstruction --out benchmarks/results/2026-11-28-reconstruction.md
 
 ``records/current`` are of the default preset as it is, ``records/dp3_box`` of DP3's crop box,
 ``records/without_near_m`` of the suite's, from before the default preset had
-``encoder.relative_near_m``.
+``encoder.relative_near_m``, ``records/reconstruction`` with the auxiliary loss of that name.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ def table(now: str, before: str, differs: str) -> str:
     """The result as Markdown.
 
     Raises:
-        ValueError: two records differ in more than ``differs``.
+        ValueError: two records differ in more than ``differs`` and what stands below it.
     """
     ours, theirs = by_cell(now), by_cell(before)
     lines = [
@@ -76,7 +78,7 @@ def table(now: str, before: str, differs: str) -> str:
     pooled: tuple[dict[int, bool], dict[int, bool]] = ({}, {})
     for place, key in enumerate(sorted(ours.keys() & theirs.keys())):
         pair = ours[key], theirs[key]
-        unasked = {each for each in differences(*pair) if each != differs}
+        unasked = {each for each in differences(*pair) if not f"{each}.".startswith(f"{differs}.")}
         if unasked:
             raise ValueError(f"{key}: the records differ in {sorted(unasked)} too")
         flags = [outcomes(record) for record in pair]
@@ -101,7 +103,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--now", required=True, help="folder in benchmarks/records")
     parser.add_argument("--before", required=True, help="the same")
-    parser.add_argument("--differs", required=True, help="the setting that may, or demonstrations")
+    parser.add_argument(
+        "--differs", required=True, help="the setting or group that may, or demonstrations"
+    )
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     given.out.write_text(table(given.now, given.before, given.differs))

@@ -23,17 +23,9 @@ class Conditions:
     """How a policy decides in an evaluation.
 
     Attributes:
-        device: torch device of the policy.
-        steps: network evaluations a decision (NFE); None takes the objective's default.
-        noise_scale: factor on the noise that a chunk starts from; 0 leaves its centre.
-        guidance_scale: of a network that takes it as an input; None takes the objective's.
-        execution: how chunks are executed: a name of :mod:`mfpolicy.deployment.chunking` under
-            ``name`` and its options; None executes each chunk whole.
-        latency_ms: from an observation to the chunk decided on it, in simulated time, rounded up
-            to control steps.
-        compiled: ``backend`` and ``precision`` of :meth:`mfpolicy.policy.Policy.compile`; None
-            runs the policy as PyTorch does.
-        task: which of several tasks to do, that of the environment; None of a policy of one.
+        device, steps, noise_scale, guidance_scale, latency_ms, compiled, task: as in
+            :func:`mfpolicy.evaluation.evaluate`.
+        execution: likewise; for a record as :func:`whole_execution` returns it.
 
     Raises:
         ConfigError: an argument is out of range.

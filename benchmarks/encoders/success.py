@@ -104,12 +104,11 @@ def table(
 
 def _cost(name: str, latency: Mapping[str, Any] | None) -> tuple[str, str]:
     """Weights in thousands, and milliseconds with the backend that took them."""
-    timed = [row for row in (latency or {"rows": []})["rows"] if row["candidate"] == name]
-    if not timed:
+    best = _fastest(latency).get(name) if latency else None
+    if best is None:
         return "", ""
-    best = min(timed, key=lambda row: row["wall_ms"]["p50"])
     weights = best["encoder_weights"] + best["network_weights"]
-    return f"{weights / 1e3:.0f}", f"{best['wall_ms']['p50']:.2f} ({best['backend']})"
+    return f"{weights / 1e3:.0f}", f"{_p50_ms(best):.2f} ({best['backend']})"
 
 
 def _beside(told: Mapping[str, Outcomes]) -> list[str]:
@@ -169,7 +168,8 @@ def pareto(told: Mapping[str, Outcomes], latency: Mapping[str, Any], out: Path) 
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.subplots()
     front: list[tuple[float, float]] = []
-    for name, p50_ms in sorted(_fastest(latency).items(), key=lambda each: each[1]):
+    for row in sorted(_fastest(latency).values(), key=_p50_ms):
+        name, p50_ms = row["candidate"], _p50_ms(row)
         tasks = told.get(name, {})
         if set(tasks) != set(TASKS):
             continue
@@ -190,13 +190,14 @@ def pareto(told: Mapping[str, Outcomes], latency: Mapping[str, Any], out: Path) 
     figure.savefig(out, dpi=110)
 
 
-def _fastest(latency: Mapping[str, Any]) -> dict[str, float]:
-    """p50 in ms of each candidate's faster backend."""
-    fastest: dict[str, float] = {}
-    for row in latency["rows"]:
-        name, p50_ms = row["candidate"], row["wall_ms"]["p50"]
-        fastest[name] = min(p50_ms, fastest.get(name, p50_ms))
-    return fastest
+def _fastest(latency: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each candidate on the faster of its backends."""
+    slowest_first = sorted(latency["rows"], key=_p50_ms, reverse=True)
+    return {row["candidate"]: row for row in slowest_first}
+
+
+def _p50_ms(row: Mapping[str, Any]) -> float:
+    return float(row["wall_ms"]["p50"])
 
 
 def main() -> None:
